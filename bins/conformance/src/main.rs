@@ -1,0 +1,3 @@
+//! The adapter that speaks the public conformance CLI protocol
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! A private Sigstore in one process
+
+fn main() {}

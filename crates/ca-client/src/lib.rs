@@ -1,0 +1,1 @@
+//! Identity token and key become a leaf certificate

@@ -1,0 +1,1 @@
+//! A crypto provider on aws-lc-rs

@@ -1,0 +1,1 @@
+//! A crypto provider in pure Rust

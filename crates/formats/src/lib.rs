@@ -1,0 +1,1 @@
+//! Sigstore JSON: bundles, trusted roots, signing configs, log entries, API messages

@@ -1,0 +1,1 @@
+//! OIDC: obtain an identity token and verify one

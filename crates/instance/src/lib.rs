@@ -1,0 +1,1 @@
+//! A private Sigstore: provisioning and composition of every role

@@ -1,0 +1,1 @@
+//! Writes X.509 with rcgen

@@ -1,0 +1,1 @@
+//! The chassis of every server: limits, problem bodies, health, telemetry, shutdown

@@ -1,0 +1,1 @@
+//! Key, certificate and artifact become a bundle that verify has accepted

@@ -1,0 +1,1 @@
+//! The servers' stores on redb and a directory

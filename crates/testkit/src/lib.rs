@@ -1,0 +1,1 @@
+//! An instance in one process, with a mock clock, fixed keys and liars

@@ -1,0 +1,1 @@
+//! The Merkle log: proofs, tiles, notes, checkpoints, cosignatures

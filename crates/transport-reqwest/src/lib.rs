@@ -1,0 +1,1 @@
+//! A Transport on reqwest

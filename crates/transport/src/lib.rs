@@ -1,0 +1,1 @@
+//! How requests travel, and the rules that every request obeys

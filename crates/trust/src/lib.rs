@@ -1,0 +1,1 @@
+//! Service selection from a signing config

@@ -1,0 +1,1 @@
+//! README, config samples and CLI reference, compiled or compared

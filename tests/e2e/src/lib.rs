@@ -1,0 +1,1 @@
+//! The deployment, every role talking to every other

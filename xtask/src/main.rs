@@ -1,0 +1,3 @@
+//! ci, soak, docs
+
+fn main() {}
