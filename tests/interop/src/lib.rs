@@ -1,1 +1,18 @@
-//! Foreign clients against our servers and the other way round
+//! Foreign clients against our servers, and our client against foreign servers and bundles.
+//!
+//! Every program that a test needs is started by the test run itself, on loopback, on a port of
+//! its own and a directory of its own, and ended by its process id.
+
+mod tools;
+
+pub use tools::{Tool, Unavailable, root};
+
+/// Whether a foreign program that is missing is installed, and a failure to do so is a failure.
+pub fn wanted() -> bool {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "tests are told by the environment where they run"
+    )]
+    let set = |name| std::env::var_os(name).is_some();
+    set("CI") || set("WAXSEAL_INTEROP")
+}

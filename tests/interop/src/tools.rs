@@ -1,0 +1,155 @@
+//! The foreign programs: where they are, and how they get there.
+//!
+//! They are installed from their registries into `target/interop`, once, at the versions of
+//! `versions.toml`; where `CI` is not set they are used only if somebody installed them before
+//! (`WAXSEAL_INTEROP=1` says: install them now).
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// One foreign program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Tool {
+    /// sigstore-python's command line.
+    Python,
+    /// sigstore-js, a library: the path is that of a Node.js that can load it.
+    Js,
+    /// cosign.
+    Cosign,
+    /// The log server rekor-tiles, on a directory.
+    RekorTiles,
+    /// The CA server Fulcio.
+    Fulcio,
+    /// The timestamp server.
+    TimestampAuthority,
+}
+
+/// Why a program cannot be used: the text says what to do.
+#[derive(Debug, Clone)]
+pub struct Unavailable(pub String);
+
+impl Tool {
+    /// Every program.
+    pub const ALL: [Self; 6] = [
+        Self::Python,
+        Self::Js,
+        Self::Cosign,
+        Self::RekorTiles,
+        Self::Fulcio,
+        Self::TimestampAuthority,
+    ];
+
+    /// The program's path, installed first where that is wanted.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if it is not installed and must not be, or its installation failed.
+    pub fn path(self) -> Result<PathBuf, Unavailable> {
+        let path = self.location();
+        if path.exists() {
+            return Ok(path);
+        }
+        if !crate::wanted() {
+            return Err(Unavailable(format!(
+                "{self:?} is not installed; WAXSEAL_INTEROP=1 installs it into target/interop"
+            )));
+        }
+        self.install()?;
+        if path.exists() {
+            Ok(path)
+        } else {
+            Err(Unavailable(format!(
+                "{self:?}: installed, but {} is not there",
+                path.display()
+            )))
+        }
+    }
+
+    fn location(self) -> PathBuf {
+        let root = root();
+        match self {
+            Self::Python => root.join("python/bin/sigstore"),
+            Self::Js => root.join("npm/node_modules/node/bin/node"),
+            Self::Cosign => root.join("go/cosign"),
+            Self::RekorTiles => root.join("go/posix"),
+            Self::Fulcio => root.join("go/fulcio"),
+            Self::TimestampAuthority => root.join("go/timestamp-server"),
+        }
+    }
+
+    fn install(self) -> Result<(), Unavailable> {
+        let root = root();
+        std::fs::create_dir_all(&root)
+            .map_err(|e| Unavailable(format!("{}: {e}", root.display())))?;
+        match self {
+            Self::Python => {
+                let venv = root.join("python");
+                run(Command::new("python3").args(["-m", "venv"]).arg(&venv))?;
+                let wanted = format!("sigstore=={}", version("python", "sigstore"));
+                run(Command::new(venv.join("bin/pip")).args(["install", "--quiet", &wanted]))
+            }
+            Self::Js => {
+                let folder = root.join("npm");
+                std::fs::create_dir_all(&folder)
+                    .map_err(|e| Unavailable(format!("{}: {e}", folder.display())))?;
+                let node = format!("node@{}", version("npm", "node"));
+                let library = format!("sigstore@{}", version("npm", "sigstore"));
+                run(Command::new("npm")
+                    .args(["install", "--silent", "--no-fund", "--no-audit", "--prefix"])
+                    .arg(&folder)
+                    .args([node, library]))
+            }
+            Self::Cosign => go(&root, "cosign", None),
+            Self::RekorTiles => go(&root, "rekor-tiles", Some(NEWER_GO)),
+            Self::Fulcio => go(&root, "fulcio", Some(NEWER_GO)),
+            Self::TimestampAuthority => go(&root, "timestamp-authority", Some(NEWER_GO)),
+        }
+    }
+}
+
+/// The toolchain that the servers ask for; Go fetches it by itself.
+const NEWER_GO: &str = "go1.27.0";
+
+fn go(root: &Path, name: &str, toolchain: Option<&str>) -> Result<(), Unavailable> {
+    let mut command = Command::new("go");
+    command
+        .arg("install")
+        .arg(version("go", name))
+        .env("GOBIN", root.join("go"));
+    if let Some(toolchain) = toolchain {
+        command.env("GOTOOLCHAIN", toolchain);
+    }
+    run(&mut command)
+}
+
+fn run(command: &mut Command) -> Result<(), Unavailable> {
+    let shown = format!("{command:?}");
+    let output = command
+        .output()
+        .map_err(|e| Unavailable(format!("{shown}: {e}")))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let text = String::from_utf8_lossy(&output.stderr);
+    let tail: Vec<&str> = text.lines().rev().take(8).collect();
+    let tail: Vec<&str> = tail.into_iter().rev().collect();
+    Err(Unavailable(format!(
+        "{shown}: {}\n{}",
+        output.status,
+        tail.join("\n")
+    )))
+}
+
+fn version(table: &str, name: &str) -> String {
+    let versions: toml::Table = include_str!("../versions.toml").parse().unwrap_or_default();
+    let found = versions
+        .get(table)
+        .and_then(|t| t.get(name))
+        .and_then(toml::Value::as_str);
+    found.unwrap_or_default().to_owned()
+}
+
+/// The folder of the programs.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/interop")
+}
