@@ -3,7 +3,7 @@
 use std::fmt;
 
 use der::asn1::{AnyRef, BitStringRef, ObjectIdentifier, UintRef};
-use der::{Decode as _, Reader as _, SliceReader, Tag, Tagged as _};
+use der::{Decode as _, Encode as _, Reader as _, SliceReader, Tag, Tagged as _};
 
 use crate::{Pem, PemError, sha256};
 
@@ -105,6 +105,27 @@ impl PublicKey {
     pub fn from_key_bytes(kind: KeyKind, key: &[u8]) -> Result<Self, KeyError> {
         check_key_bytes(kind, key)?;
         Self::from_spki_der(&encode_spki(kind, key))
+    }
+
+    /// An RSA key from its modulus and public exponent, both unsigned and big-endian (the form of
+    /// a JWK, RFC 7518 §6.3.1); leading zeros are dropped.
+    ///
+    /// # Errors
+    /// [`KeyError::BadKeyBytes`].
+    pub fn from_rsa_components(modulus: &[u8], exponent: &[u8]) -> Result<Self, KeyError> {
+        let integer = |bytes| {
+            let integer = UintRef::new(bytes).and_then(|integer| integer.to_der());
+            integer.map_err(|_| KeyError::BadKeyBytes)
+        };
+        let key = tlv(0x30, &[integer(modulus)?, integer(exponent)?].concat());
+        Self::from_key_bytes(KeyKind::Rsa, &key)
+    }
+
+    /// Modulus and public exponent without leading zeros, for RSA.
+    pub fn rsa_components(&self) -> Option<(&[u8], &[u8])> {
+        (self.kind == KeyKind::Rsa)
+            .then(|| parse_rsa(self.key_bytes()).ok())
+            .flatten()
     }
 
     /// The kind.
@@ -221,37 +242,37 @@ fn check_key_bytes(kind: KeyKind, key: &[u8]) -> Result<Option<usize>, KeyError>
 }
 
 fn rsa_bits(key: &[u8]) -> Result<usize, KeyError> {
-    let parse = || {
-        let mut reader = SliceReader::new(key)?;
-        let modulus = reader.sequence(|reader| {
-            let modulus = UintRef::decode(reader)?;
-            UintRef::decode(reader)?;
-            Ok::<_, der::Error>(modulus)
-        })?;
-        reader.finish()?;
-        Ok::<_, der::Error>(modulus)
-    };
-    let modulus = parse().map_err(|_| KeyError::BadKeyBytes)?;
-    let bytes = modulus.as_bytes();
-    let leading = bytes.first().map_or(0, |byte| byte.leading_zeros());
-    Ok(bytes.len() * 8 - usize::try_from(leading).unwrap_or(0))
+    let (modulus, _) = parse_rsa(key).map_err(|_| KeyError::BadKeyBytes)?;
+    let leading = modulus.first().map_or(0, |byte| byte.leading_zeros());
+    Ok(modulus.len() * 8 - usize::try_from(leading).unwrap_or(0))
+}
+
+fn parse_rsa(key: &[u8]) -> der::Result<(&[u8], &[u8])> {
+    let mut reader = SliceReader::new(key)?;
+    let (modulus, exponent) = reader.sequence(|reader| {
+        Ok::<_, der::Error>((UintRef::decode(reader)?, UintRef::decode(reader)?))
+    })?;
+    reader.finish()?;
+    Ok((modulus.as_bytes(), exponent.as_bytes()))
+}
+
+/// One DER element of up to 65,535 bytes.
+pub(crate) fn tlv(tag: u8, body: &[u8]) -> Vec<u8> {
+    let mut out = vec![tag];
+    let length = body.len();
+    match (u8::try_from(length), u16::try_from(length)) {
+        (Ok(short), _) if short < 128 => out.push(short),
+        (Ok(one), _) => out.extend([0x81, one]),
+        (_, two) => {
+            out.push(0x82);
+            out.extend(two.unwrap_or(u16::MAX).to_be_bytes());
+        }
+    }
+    out.extend(body);
+    out
 }
 
 fn encode_spki(kind: KeyKind, key: &[u8]) -> Vec<u8> {
-    let tlv = |tag: u8, body: &[u8]| {
-        let mut out = vec![tag];
-        let length = body.len();
-        match (u8::try_from(length), u16::try_from(length)) {
-            (Ok(short), _) if short < 128 => out.push(short),
-            (Ok(one), _) => out.extend([0x81, one]),
-            (_, two) => {
-                out.push(0x82);
-                out.extend(two.unwrap_or(u16::MAX).to_be_bytes());
-            }
-        }
-        out.extend(body);
-        out
-    };
     let oid = |oid: ObjectIdentifier| tlv(6, oid.as_bytes());
     let algorithm = match kind {
         KeyKind::P256 => [oid(EC), oid(P256)].concat(),

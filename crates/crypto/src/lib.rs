@@ -24,6 +24,7 @@
 
 mod algorithm;
 mod digest;
+mod ecdsa;
 mod key;
 mod oracle;
 mod pem;
@@ -34,6 +35,7 @@ mod time;
 
 pub use algorithm::{KeyDetails, SignatureAlgorithm};
 pub use digest::{Digest, DigestLengthError, HashAlgorithm, Hasher, sha256};
+pub use ecdsa::{EcdsaFormError, ecdsa_der_from_fixed, ecdsa_fixed_from_der};
 pub use key::{KeyError, KeyKind, PublicKey};
 pub use oracle::{Clock, Random, RandomError};
 pub use pem::{Pem, PemError};

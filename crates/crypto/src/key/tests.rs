@@ -120,3 +120,14 @@ fn pem() {
         Err(KeyError::Pem(PemError::WrongLabel { .. }))
     ));
 }
+
+#[test]
+fn rsa_components_round_trip() {
+    let modulus = [&[0x80][..], &[1; 255]].concat();
+    let padded = [&[0, 0][..], &modulus].concat();
+    let key = PublicKey::from_rsa_components(&padded, &[0, 1, 0, 1]).unwrap();
+    assert_eq!(key.rsa_bits(), Some(2048));
+    assert_eq!(key.rsa_components(), Some((&modulus[..], &[1, 0, 1][..])));
+    let ed25519 = PublicKey::from_key_bytes(KeyKind::Ed25519, &[1; 32]).unwrap();
+    assert_eq!(ed25519.rsa_components(), None);
+}
