@@ -149,10 +149,6 @@ impl fmt::Debug for Digest {
 pub struct Hasher(State);
 
 #[derive(Clone)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "lives on the stack of one streaming loop"
-)]
 enum State {
     Sha256(sha2::Sha256),
     Sha384(sha2::Sha384),

@@ -243,10 +243,10 @@ fn check_key_bytes(kind: KeyKind, key: &[u8]) -> Result<Option<usize>, KeyError>
 
 fn rsa_bits(key: &[u8]) -> Result<usize, KeyError> {
     let (modulus, _) = parse_rsa(key).map_err(|_| KeyError::BadKeyBytes)?;
-    let leading = modulus.first().map_or(0, |byte| byte.leading_zeros());
-    Ok(modulus.len() * 8 - usize::try_from(leading).unwrap_or(0))
+    Ok(bit_length(modulus))
 }
 
+/// `RSAPublicKey` (RFC 8017 §A.1.1).
 fn parse_rsa(key: &[u8]) -> der::Result<(&[u8], &[u8])> {
     let mut reader = SliceReader::new(key)?;
     let (modulus, exponent) = reader.sequence(|reader| {
@@ -270,6 +270,12 @@ pub(crate) fn tlv(tag: u8, body: &[u8]) -> Vec<u8> {
     }
     out.extend(body);
     out
+}
+
+/// Length in bits of a big-endian number without leading zeros.
+pub(crate) fn bit_length(number: &[u8]) -> usize {
+    let leading = number.first().map_or(0, |byte| byte.leading_zeros());
+    number.len() * 8 - usize::try_from(leading).unwrap_or(0)
 }
 
 fn encode_spki(kind: KeyKind, key: &[u8]) -> Vec<u8> {

@@ -25,6 +25,7 @@
 mod algorithm;
 mod digest;
 mod ecdsa;
+mod edwards;
 mod key;
 mod oracle;
 mod pem;
@@ -36,6 +37,7 @@ mod time;
 pub use algorithm::{KeyDetails, SignatureAlgorithm};
 pub use digest::{Digest, DigestLengthError, HashAlgorithm, Hasher, sha256};
 pub use ecdsa::{EcdsaFormError, ecdsa_der_from_fixed, ecdsa_fixed_from_der};
+pub use edwards::is_strict_ed25519_point;
 pub use key::{KeyError, KeyKind, PublicKey};
 pub use oracle::{Clock, Random, RandomError};
 pub use pem::{Pem, PemError};

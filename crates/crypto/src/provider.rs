@@ -1,8 +1,13 @@
 //! The provider value: every signature in the workspace is checked and made through one.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
-use crate::{Input, LocalSigner, PrivateKey, PrivateKeyError, PublicKey, SignatureAlgorithm};
+use crate::edwards::is_strict_ed25519_point;
+use crate::key::bit_length;
+use crate::{
+    Input, KeyKind, LocalSigner, PrivateKey, PrivateKeyError, PublicKey, SignatureAlgorithm,
+};
 
 /// A set of algorithm implementations, passed as a value; copying it is free.
 #[derive(Clone, Copy)]
@@ -16,9 +21,7 @@ pub trait Backend: Send + Sync {
     /// Whether signatures of this algorithm can be checked.
     fn verifies(&self, algorithm: SignatureAlgorithm) -> bool;
 
-    /// Checks a signature once. Implementations must refuse invalid keys (a point off its curve,
-    /// an Ed25519 key of small order or in non-canonical form, RSA outside 2048–4096 bits, an even
-    /// or small exponent) and malformed or non-canonical signatures; high-S ECDSA is accepted.
+    /// Checks a signature once: [`Backend::verifying_key`], then [`VerifyingKey::verify`].
     ///
     /// # Errors
     /// [`SignatureError`].
@@ -28,9 +31,12 @@ pub trait Backend: Send + Sync {
         algorithm: SignatureAlgorithm,
         input: Input<'_>,
         signature: &[u8],
-    ) -> Result<(), SignatureError>;
+    ) -> Result<(), SignatureError> {
+        self.verifying_key(key, algorithm)?.verify(input, signature)
+    }
 
-    /// Parses a key for repeated use; the key is checked here.
+    /// Parses a key for repeated use. Implementations refuse what
+    /// [`CryptoProvider::check_key`] refuses, and a point that is not on its curve.
     ///
     /// # Errors
     /// [`SignatureError::UnsupportedAlgorithm`], [`SignatureError::WrongKeyKind`] or
@@ -60,12 +66,16 @@ pub trait Backend: Send + Sync {
 
 /// A public key, parsed once for one algorithm.
 pub trait VerifyingKey: Send + Sync {
-    /// Checks a signature.
+    /// Checks a signature. Malformed and non-canonical signatures are refused (an Ed25519 `R` of
+    /// small order, BER in place of DER); high-S ECDSA is accepted.
     ///
     /// # Errors
-    /// [`SignatureError`].
+    /// [`SignatureError::WrongPrehash`] or [`SignatureError::Invalid`].
     fn verify(&self, input: Input<'_>, signature: &[u8]) -> Result<(), SignatureError>;
 }
+
+const RSA_MODULUS_BITS: RangeInclusive<usize> = 2048..=4096;
+const RSA_EXPONENT: RangeInclusive<u64> = 65_537..=(1 << 33) - 1;
 
 /// Why a signature was not accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -94,6 +104,33 @@ impl CryptoProvider {
         Self(backend)
     }
 
+    /// Checks that a key fits an algorithm and is strong enough; whether its point lies on the
+    /// curve is left to the backend. Backends call it before they parse a key.
+    ///
+    /// RSA moduli have 2048 to 4096 bits (below is too weak, above is a means to burn our time) and
+    /// exponents are odd, at least 65537 (FIPS 186-5 §A.1.1) and of at most 33 bits. Ed25519 keys
+    /// are canonical and not of small order: such a key verifies one signature for many messages.
+    ///
+    /// # Errors
+    /// [`SignatureError::WrongKeyKind`] or [`SignatureError::InvalidKey`].
+    pub fn check_key(key: &PublicKey, algorithm: SignatureAlgorithm) -> Result<(), SignatureError> {
+        if key.kind() != algorithm.key_kind() {
+            return Err(SignatureError::WrongKeyKind);
+        }
+        let strong = match key.kind() {
+            KeyKind::Rsa => key
+                .rsa_components()
+                .is_some_and(|(modulus, exponent)| is_strong_rsa(modulus, exponent)),
+            KeyKind::Ed25519 => is_strict_ed25519_point(key.key_bytes()),
+            _ => true,
+        };
+        if strong {
+            Ok(())
+        } else {
+            Err(SignatureError::InvalidKey)
+        }
+    }
+
     /// Checks that an input suits an algorithm: the right hash, or a message where there is none.
     /// Backends call it first.
     ///
@@ -111,6 +148,17 @@ impl CryptoProvider {
     }
 }
 
+fn is_strong_rsa(modulus: &[u8], exponent: &[u8]) -> bool {
+    let is_odd = |number: &[u8]| number.last().is_some_and(|byte| byte & 1 == 1);
+    let exponent_value = exponent
+        .iter()
+        .try_fold(0u64, |n, byte| Some(n.checked_mul(256)? + u64::from(*byte)));
+    RSA_MODULUS_BITS.contains(&bit_length(modulus))
+        && is_odd(modulus)
+        && is_odd(exponent)
+        && exponent_value.is_some_and(|value| RSA_EXPONENT.contains(&value))
+}
+
 impl std::ops::Deref for CryptoProvider {
     type Target = dyn Backend;
 
@@ -124,5 +172,86 @@ impl fmt::Debug for CryptoProvider {
         f.debug_tuple("CryptoProvider")
             .field(&self.0.name())
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Digest;
+
+    const ED25519: SignatureAlgorithm = SignatureAlgorithm::Ed25519;
+    const RSA: SignatureAlgorithm = SignatureAlgorithm::RsaPkcs1Sha256;
+
+    fn rsa(modulus: &[u8], exponent: &[u8]) -> PublicKey {
+        PublicKey::from_rsa_components(modulus, exponent).unwrap()
+    }
+
+    #[test]
+    fn wrong_key_kind() {
+        let key = rsa(&[0xff; 256], &[1, 0, 1]);
+        assert_eq!(
+            CryptoProvider::check_key(&key, ED25519),
+            Err(SignatureError::WrongKeyKind)
+        );
+    }
+
+    #[test]
+    fn invalid_key() {
+        let check = |key: &PublicKey, algorithm, good: bool| {
+            let expected = if good {
+                Ok(())
+            } else {
+                Err(SignatureError::InvalidKey)
+            };
+            assert_eq!(
+                CryptoProvider::check_key(key, algorithm),
+                expected,
+                "{key:?}"
+            );
+        };
+        let modulus = |first: u8, length: usize, last: u8| {
+            [&[first][..], &vec![0xff; length - 2], &[last]].concat()
+        };
+        for (good, modulus) in [
+            (false, modulus(0x7f, 256, 1)), // 2047 bits
+            (true, modulus(0x80, 256, 1)),
+            (false, modulus(0x80, 256, 2)),
+            (true, modulus(0xff, 512, 1)),
+            (false, modulus(0x01, 513, 1)), // 4097 bits
+        ] {
+            check(&rsa(&modulus, &[1, 0, 1]), RSA, good);
+        }
+        for (good, exponent) in [
+            (false, &[3][..]),
+            (false, &[0xff, 0xff]),
+            (true, &[1, 0, 1]),
+            (false, &[1, 0, 2]),
+            (true, &[1, 0xff, 0xff, 0xff, 0xff]),
+            (false, &[2, 0, 0, 0, 1]),
+            (false, &[1, 0, 0, 0, 0, 0, 0, 0, 1]),
+        ] {
+            check(&rsa(&modulus(0x80, 256, 1), exponent), RSA, good);
+        }
+        let identity = [&[1][..], &[0; 31]].concat();
+        for (good, point) in [(true, vec![9; 32]), (false, identity)] {
+            let key = PublicKey::from_key_bytes(KeyKind::Ed25519, &point).unwrap();
+            check(&key, ED25519, good);
+        }
+    }
+
+    #[test]
+    fn wrong_prehash() {
+        let digest = Digest::from([7; 32]);
+        let check = |algorithm, expected| {
+            let checked = CryptoProvider::check_input(algorithm, Input::Prehash(&digest));
+            assert_eq!(checked, expected);
+        };
+        check(RSA, Ok(()));
+        check(ED25519, Err(SignatureError::WrongPrehash));
+        check(
+            SignatureAlgorithm::EcdsaP256Sha384,
+            Err(SignatureError::WrongPrehash),
+        );
     }
 }

@@ -19,6 +19,37 @@ pub enum Input<'a> {
     Prehash(&'a Digest),
 }
 
+impl<'a> Input<'a> {
+    /// The digest that an algorithm signs: the one given, or the one of the message.
+    ///
+    /// # Errors
+    /// [`SignError::NeedsMessage`] where the algorithm has no prehash, [`SignError::WrongPrehash`].
+    pub fn digest(self, algorithm: SignatureAlgorithm) -> Result<Digest, SignError> {
+        let hash = algorithm
+            .prehash()
+            .ok_or(SignError::NeedsMessage { algorithm })?;
+        match self {
+            Self::Message(message) => Ok(Digest::of(hash, message)),
+            Self::Prehash(digest) if digest.algorithm() == hash => Ok(*digest),
+            Self::Prehash(digest) => Err(SignError::WrongPrehash {
+                algorithm,
+                found: digest.algorithm(),
+            }),
+        }
+    }
+
+    /// The message, for an algorithm that signs messages whole.
+    ///
+    /// # Errors
+    /// [`SignError::NeedsMessage`] if this is a digest.
+    pub fn message(self, algorithm: SignatureAlgorithm) -> Result<&'a [u8], SignError> {
+        match self {
+            Self::Message(message) => Ok(message),
+            Self::Prehash(_) => Err(SignError::NeedsMessage { algorithm }),
+        }
+    }
+}
+
 /// A private key, wherever it lives.
 ///
 /// Implementors may take either form of [`Input`]; an algorithm without a prehash (Ed25519,
@@ -62,4 +93,42 @@ pub enum SignError {
     /// The key's home failed: a token was pulled, a service did not answer.
     #[error("the signer failed")]
     Failed(#[source] Box<dyn Error + Send + Sync>),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::HashAlgorithm;
+
+    const P256: SignatureAlgorithm = SignatureAlgorithm::EcdsaP256Sha256;
+    const ED25519: SignatureAlgorithm = SignatureAlgorithm::Ed25519;
+
+    #[test]
+    fn needs_message() {
+        let digest = Digest::of(HashAlgorithm::Sha512, b"x");
+        let error = Input::Prehash(&digest).message(ED25519).unwrap_err();
+        assert!(matches!(
+            error,
+            SignError::NeedsMessage { algorithm: ED25519 }
+        ));
+        let error = Input::Prehash(&digest).digest(ED25519).unwrap_err();
+        assert!(matches!(
+            error,
+            SignError::NeedsMessage { algorithm: ED25519 }
+        ));
+        assert_eq!(Input::Message(b"x").message(ED25519).unwrap(), b"x");
+    }
+
+    #[test]
+    fn wrong_prehash() {
+        let digest = Digest::of(HashAlgorithm::Sha512, b"x");
+        let error = Input::Prehash(&digest).digest(P256).unwrap_err();
+        let found = HashAlgorithm::Sha512;
+        assert!(
+            matches!(error, SignError::WrongPrehash { algorithm: P256, found: f } if f == found)
+        );
+        let digest = Digest::of(HashAlgorithm::Sha256, b"x");
+        assert_eq!(Input::Prehash(&digest).digest(P256).unwrap(), digest);
+        assert_eq!(Input::Message(b"x").digest(P256).unwrap(), digest);
+    }
 }

@@ -40,6 +40,8 @@ fn every_kind_survives_a_round_trip() {
         assert_eq!(PublicKey::from_spki_der(key.spki_der()), Ok(key.clone()));
         assert_eq!(PublicKey::from_pem(&key.to_pem()), Ok(key.clone()));
         assert_eq!(key.rsa_bits(), (kind == KeyKind::Rsa).then_some(2048));
+        let exponent = key.rsa_components().map(|(_, exponent)| exponent);
+        assert_eq!(exponent, (kind == KeyKind::Rsa).then_some(&[1, 0, 1][..]));
     }
 }
 
