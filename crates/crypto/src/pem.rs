@@ -21,11 +21,17 @@ pub enum PemError {
     #[error("no PEM block: expected a line -----BEGIN …-----")]
     NoBlock,
     /// A block has no end, or its end has another label.
-    #[error("the PEM block {0:?} is not closed by its own label")]
-    NotClosed(String),
+    #[error("the PEM block {label:?} is not closed by its own label")]
+    NotClosed {
+        /// The block's label.
+        label: String,
+    },
     /// The contents are not base64.
-    #[error("the PEM block {0:?} is not base64")]
-    NotBase64(String),
+    #[error("the PEM block {label:?} is not base64")]
+    NotBase64 {
+        /// The block's label.
+        label: String,
+    },
     /// There is text outside of the blocks, or more blocks than one where one is expected.
     #[error("expected exactly one PEM block and nothing else")]
     NotAlone,
@@ -105,11 +111,13 @@ impl Pem {
                 body.push_str(line);
             }
             if !closed {
-                return Err(PemError::NotClosed(label.to_owned()));
+                return Err(PemError::NotClosed {
+                    label: label.to_owned(),
+                });
             }
-            let der = STANDARD
-                .decode(&body)
-                .map_err(|_| PemError::NotBase64(label.to_owned()))?;
+            let der = STANDARD.decode(&body).map_err(|_| PemError::NotBase64 {
+                label: label.to_owned(),
+            })?;
             blocks.push(Self {
                 label: label.to_owned(),
                 der,
@@ -158,14 +166,17 @@ mod tests {
         check("hello", PemError::NoBlock);
         check(&format!("{good}{good}"), PemError::NotAlone);
         check(&format!("{good}trailer"), PemError::NotAlone);
-        check("-----BEGIN A-----\neA==\n", PemError::NotClosed("A".into()));
+        check(
+            "-----BEGIN A-----\neA==\n",
+            PemError::NotClosed { label: "A".into() },
+        );
         check(
             "-----BEGIN A-----\neA==\n-----END B-----\n",
-            PemError::NotClosed("A".into()),
+            PemError::NotClosed { label: "A".into() },
         );
         check(
             "-----BEGIN A-----\n!\n-----END A-----\n",
-            PemError::NotBase64("A".into()),
+            PemError::NotBase64 { label: "A".into() },
         );
         let wrong = PemError::WrongLabel {
             expected: "B",

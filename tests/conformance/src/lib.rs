@@ -14,12 +14,18 @@ const VECTORS: &str = "../shared/vectors";
 
 /// The path of one corpus; it may not exist.
 pub fn corpus(folder: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(VECTORS).join(folder)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .join(VECTORS)
+        .join(folder)
 }
 
 /// Whether a missing corpus, or a missing foreign tool, is a failure.
 pub fn must_run() -> bool {
-    #[expect(clippy::disallowed_methods, reason = "tests are told by the environment where they run")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "tests are told by the environment where they run"
+    )]
     std::env::var_os("CI").is_some()
 }
 
@@ -34,7 +40,9 @@ pub fn run(folder: &str, expected: usize, load: impl FnOnce(&Path) -> Vec<Trial>
             if found == expected {
                 Ok(())
             } else {
-                Err(Failed::from(format!("expected {expected} vectors, found {found}")))
+                Err(Failed::from(format!(
+                    "expected {expected} vectors, found {found}"
+                )))
             }
         }));
         trials
