@@ -1,0 +1,164 @@
+//! README, ARCHITECTURE and the rest, against the repository.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a file that cannot be read fails the test"
+)]
+
+use std::collections::BTreeSet;
+
+use waxseal_tests_docs::{commands, fenced, linked_paths, markdown_files, root};
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(root().join(path)).unwrap()
+}
+
+/// The folders under `folder` that hold a package.
+fn folders(folder: &str) -> BTreeSet<String> {
+    let entries = std::fs::read_dir(root().join(folder)).unwrap();
+    let packages = entries
+        .map(|e| e.unwrap())
+        .filter(|e| e.path().join("Cargo.toml").exists());
+    packages
+        .map(|e| format!("{folder}/{}", e.file_name().to_string_lossy()))
+        .collect()
+}
+
+/// The names of every package.
+fn packages() -> BTreeSet<String> {
+    let mut all: BTreeSet<String> = ["examples", "benches", "xtask"].map(str::to_owned).into();
+    for folder in ["crates", "bins", "tests"] {
+        all.extend(folders(folder));
+    }
+    all.iter()
+        .map(|folder| {
+            let manifest: toml::Table = read(&format!("{folder}/Cargo.toml")).parse().unwrap();
+            manifest["package"]["name"].as_str().unwrap().to_owned()
+        })
+        .collect()
+}
+
+#[test]
+fn readme_has_the_two_commands() {
+    let said: Vec<String> = commands(&read("README.md"))
+        .iter()
+        .map(|c| c.join(" "))
+        .collect();
+    assert_eq!(said[0], "cargo run --release -p waxseald -- up --demo");
+    assert!(
+        said.contains(&"cargo test --workspace".to_owned()),
+        "{said:?}"
+    );
+}
+
+#[test]
+fn readme_lists_every_crate() {
+    let readme = read("README.md");
+    let listed: BTreeSet<String> = readme
+        .lines()
+        .filter(|line| line.starts_with("| [`"))
+        .flat_map(linked_paths)
+        .collect();
+    assert_eq!(listed, folders("crates"));
+    for line in readme.lines().filter(|line| line.starts_with("| [`")) {
+        let stability = line.trim_end_matches(" |").rsplit("| ").next().unwrap();
+        assert!(
+            ["stable", "settling", "inside"].contains(&stability),
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn architecture_maps_every_package() {
+    let map = read("ARCHITECTURE.md");
+    for folder in folders("crates").iter().chain(&folders("bins")) {
+        assert!(
+            map.contains(&format!("`{folder}`")),
+            "{folder} is not in the code map"
+        );
+    }
+}
+
+#[test]
+fn links_lead_somewhere() {
+    let mut count = 0;
+    for file in markdown_files().unwrap() {
+        let text = std::fs::read_to_string(&file).unwrap();
+        for path in linked_paths(&text) {
+            let target = file.parent().unwrap().join(&path);
+            assert!(target.exists(), "{} links to {path}", file.display());
+            count += 1;
+        }
+    }
+    assert!(count > 20, "only {count} links were found");
+}
+
+#[test]
+fn commands_name_packages_that_exist() {
+    let packages = packages();
+    let mut count = 0;
+    for file in markdown_files().unwrap() {
+        let text = std::fs::read_to_string(&file).unwrap();
+        for command in commands(&text).iter().filter(|c| c[0] == "cargo") {
+            let named = command
+                .windows(2)
+                .filter(|w| w[0] == "-p" || w[0] == "--package");
+            for pair in named {
+                assert!(
+                    packages.contains(&pair[1]),
+                    "{}: {command:?}",
+                    file.display()
+                );
+                count += 1;
+            }
+        }
+    }
+    assert!(count > 0, "no command names a package");
+}
+
+#[test]
+fn contributing_lists_the_steps_of_ci() {
+    let steps = read("xtask/src/steps.rs");
+    let names: Vec<&str> = steps
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("name: \"")?.split('"').next())
+        .collect();
+    assert!(names.len() > 5, "{names:?}");
+    let expected: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+    let text = read("CONTRIBUTING.md")
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
+    assert!(
+        text.contains(&expected.join(", ")),
+        "expected {}",
+        expected.join(", ")
+    );
+    assert_eq!(read(".ci/run").lines().last(), Some("cargo xtask ci"));
+}
+
+#[test]
+fn toml_samples_are_toml() {
+    for file in markdown_files().unwrap() {
+        let text = std::fs::read_to_string(&file).unwrap();
+        for block in fenced(&text, "toml") {
+            let parsed = block.join("\n").parse::<toml::Table>();
+            assert!(parsed.is_ok(), "{}: {parsed:?}", file.display());
+        }
+    }
+}
+
+#[test]
+fn a_block_that_is_not_closed_or_not_asked_for_yields_nothing() {
+    let check = |text: &str, expected: &[&[&str]]| {
+        assert_eq!(commands(text), expected, "{text}");
+    };
+    check(
+        "```console\n$ a b\nout\n$ c # why\n```\n",
+        &[&["a", "b"], &["c"]],
+    );
+    check("```text\n$ a\n```\n", &[]);
+    check("$ a\n", &[]);
+    assert_eq!(linked_paths("[a](b.md#c) [d](https://e) [f](#g)"), ["b.md"]);
+}
