@@ -73,3 +73,20 @@ pub(crate) fn excused(table: &[Exception], path: &str, what: &str) -> bool {
         .iter()
         .any(|e| e.path == path && e.what == what && !e.reason.is_empty())
 }
+
+/// Every exception excuses something that is still there.
+pub fn no_stale_exceptions(tree: &Tree) -> Vec<Violation> {
+    let rows = owners::CALLED.iter().chain(names::NAMED);
+    rows.filter(|row| {
+        let source = tree.sources().iter().find(|s| s.path == row.path);
+        !source.is_some_and(|s| s.code.contains(row.what))
+    })
+    .map(|row| {
+        Violation::new(
+            "no_stale_exceptions",
+            row.path,
+            format!("no `{}`", row.what),
+        )
+    })
+    .collect()
+}

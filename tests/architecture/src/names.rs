@@ -16,7 +16,7 @@ const PRODUCTS: &[&str] = &["fulcio", "rekor", "dex"];
 const ABOUT_PRODUCTS: &[&str] = &["tests/interop/", "tests/architecture/", "benches/"];
 
 /// Names that break the rule, and why.
-const NAMED: &[Exception] = &[];
+pub(crate) const NAMED: &[Exception] = &[];
 
 /// What declares a name.
 const DECLARES: &[&str] = &[

@@ -140,3 +140,8 @@ fn feature_count() {
 fn no_local_paths() {
     check(rules::no_local_paths);
 }
+
+#[test]
+fn no_stale_exceptions() {
+    check(rules::no_stale_exceptions);
+}

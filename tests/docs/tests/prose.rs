@@ -2,7 +2,8 @@
 
 #![allow(
     clippy::unwrap_used,
-    reason = "a file that cannot be read fails the test"
+    clippy::indexing_slicing,
+    reason = "a file that is not as expected fails the test"
 )]
 
 use std::collections::BTreeSet;
