@@ -304,20 +304,20 @@ impl fmt::Debug for Time {
 mod tests {
     use super::*;
 
-    fn check(text: &str, expected: Result<(i64, u32), TimeError>) {
+    fn check(text: &str, expected: &Result<(i64, u32), TimeError>) {
         let parsed = Time::parse_rfc3339(text).map(|t| (t.seconds, t.nanos));
-        assert_eq!(parsed, expected, "{text}");
+        assert_eq!(&parsed, expected, "{text}");
     }
 
     #[test]
     fn rfc3339_is_parsed() {
-        check("1970-01-01T00:00:00Z", Ok((0, 0)));
-        check("2026-11-25T00:38:00.5Z", Ok((1_795_567_080, 500_000_000)));
-        check("2026-11-25T02:38:00+02:00", Ok((1_795_567_080, 0)));
-        check("1969-12-31T23:59:59.999999999Z", Ok((-1, 999_999_999)));
-        check("0001-01-01T00:00:00Z", Ok((MIN_SECONDS, 0)));
-        check("9999-12-31T23:59:59Z", Ok((MAX_SECONDS, 0)));
-        check("2024-02-29T00:00:00Z", Ok((1_709_164_800, 0)));
+        check("1970-01-01T00:00:00Z", &Ok((0, 0)));
+        check("2026-11-25T00:38:00.5Z", &Ok((1_795_567_080, 500_000_000)));
+        check("2026-11-25T02:38:00+02:00", &Ok((1_795_567_080, 0)));
+        check("1969-12-31T23:59:59.999999999Z", &Ok((-1, 999_999_999)));
+        check("0001-01-01T00:00:00Z", &Ok((MIN_SECONDS, 0)));
+        check("9999-12-31T23:59:59Z", &Ok((MAX_SECONDS, 0)));
+        check("2024-02-29T00:00:00Z", &Ok((1_709_164_800, 0)));
     }
 
     #[test]
@@ -337,14 +337,14 @@ mod tests {
             "2026-11-25T00:00:00z",
             "+026-11-25T00:00:00Z",
         ] {
-            check(text, Err(TimeError::Malformed));
+            check(text, &Err(TimeError::Malformed));
         }
     }
 
     #[test]
     fn out_of_range() {
-        check("0000-01-01T00:00:00Z", Err(TimeError::OutOfRange));
-        check("9999-12-31T23:59:59-00:01", Err(TimeError::OutOfRange));
+        check("0000-01-01T00:00:00Z", &Err(TimeError::OutOfRange));
+        check("9999-12-31T23:59:59-00:01", &Err(TimeError::OutOfRange));
         assert_eq!(Time::from_unix(i64::MAX), Err(TimeError::OutOfRange));
         assert_eq!(Time::new(0, 1_000_000_000), Err(TimeError::OutOfRange));
         assert_eq!(Time::from_unix_millis(u64::MAX), Err(TimeError::OutOfRange));

@@ -82,7 +82,7 @@ fn unknown_kind() {
 #[test]
 fn bad_parameters() {
     let p256 = encode_spki(KeyKind::P256, &bytes_of(KeyKind::P256));
-    let mut explicit = p256.clone();
+    let mut explicit = p256;
     let at = explicit.windows(2).position(|w| w == [6, 8]).unwrap();
     explicit[at] = 4; // an OCTET STRING in place of the curve's OID
     assert_eq!(
