@@ -53,8 +53,12 @@ pub(crate) fn open(
     key: &PrivateKey,
     algorithm: SignatureAlgorithm,
 ) -> Result<Box<dyn LocalSigner>, PrivateKeyError> {
-    let pair = Pair::open(key.pkcs8_der(), algorithm)?;
     let malformed = PrivateKeyError::Malformed { algorithm };
+    // AWS-LC reads past bytes that follow the envelope.
+    if key.kind() != Ok(algorithm.key_kind()) {
+        return Err(malformed);
+    }
+    let pair = Pair::open(key.pkcs8_der(), algorithm)?;
     let public = PublicKey::from_key_bytes(algorithm.key_kind(), pair.public_bytes())
         .map_err(|_| malformed.clone())?;
     CryptoProvider::check_key(&public, algorithm).map_err(|_| malformed)?;

@@ -190,7 +190,11 @@ fn parse_spki(spki: &[u8]) -> der::Result<Parts<'_>> {
     Ok(parts)
 }
 
-fn kind_of(oid: ObjectIdentifier, parameters: Option<AnyRef<'_>>) -> Result<KeyKind, KeyError> {
+/// The kind that an AlgorithmIdentifier names.
+pub(crate) fn kind_of(
+    oid: ObjectIdentifier,
+    parameters: Option<AnyRef<'_>>,
+) -> Result<KeyKind, KeyError> {
     match oid {
         EC => {
             let curve = parameters

@@ -2,9 +2,12 @@
 
 use std::fmt;
 
+use der::asn1::{AnyRef, ObjectIdentifier, OctetStringRef};
+use der::{Decode as _, Reader as _, SliceReader};
 use zeroize::Zeroizing;
 
-use crate::{Pem, PemError, RandomError, SignatureAlgorithm};
+use crate::key::kind_of;
+use crate::{KeyError, KeyKind, Pem, PemError, RandomError, SignatureAlgorithm};
 
 /// A private key in PKCS#8 DER. Its bytes are wiped on drop and never shown by `Debug`.
 #[derive(Clone)]
@@ -66,6 +69,16 @@ impl PrivateKey {
         }
     }
 
+    /// The kind of key in the PKCS#8 envelope, versions 1 and 2; the key itself is not looked at.
+    ///
+    /// # Errors
+    /// [`KeyError::Malformed`] (bytes after the envelope included), [`KeyError::UnknownKind`] or
+    /// [`KeyError::BadParameters`].
+    pub fn kind(&self) -> Result<KeyKind, KeyError> {
+        let (oid, parameters) = parse_envelope(&self.pkcs8).map_err(|_| KeyError::Malformed)?;
+        kind_of(oid, parameters)
+    }
+
     /// The PKCS#8 DER.
     pub fn pkcs8_der(&self) -> &[u8] {
         &self.pkcs8
@@ -75,6 +88,27 @@ impl PrivateKey {
     pub fn to_pem(&self) -> Zeroizing<String> {
         Zeroizing::new(Pem::new("PRIVATE KEY", &self.pkcs8).encode())
     }
+}
+
+/// `OneAsymmetricKey` (RFC 5958 §2): version, algorithm, key, `[0]` attributes, `[1]` public key.
+fn parse_envelope(pkcs8: &[u8]) -> der::Result<(ObjectIdentifier, Option<AnyRef<'_>>)> {
+    let mut reader = SliceReader::new(pkcs8)?;
+    let algorithm = reader.sequence(|reader| {
+        u8::decode(reader)?;
+        let algorithm = reader.sequence(|reader| {
+            Ok::<_, der::Error>((
+                ObjectIdentifier::decode(reader)?,
+                Option::<AnyRef<'_>>::decode(reader)?,
+            ))
+        })?;
+        <&OctetStringRef>::decode(reader)?;
+        while !reader.is_finished() {
+            AnyRef::decode(reader)?;
+        }
+        Ok::<_, der::Error>(algorithm)
+    })?;
+    reader.finish()?;
+    Ok(algorithm)
 }
 
 impl fmt::Debug for PrivateKey {
@@ -101,6 +135,37 @@ mod tests {
             PrivateKey::from_pem(&text).unwrap_err(),
             PrivateKeyError::NotPkcs8 { label }
         );
+    }
+
+    #[test]
+    fn kind() {
+        // RFC 8410 §10.3: version 1, and version 2 with an attribute and the public half.
+        const V1: [u8; 16] = [
+            0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20,
+        ];
+        let envelope = |version: u8, tail: &[u8]| {
+            let mut der = [&V1[..], &[7; 32], tail].concat();
+            der[1] += u8::try_from(tail.len()).unwrap();
+            der[4] = version;
+            der
+        };
+        let check = |der: Vec<u8>, expected| {
+            assert_eq!(PrivateKey::from_pkcs8_der(der).kind(), expected);
+        };
+        check(envelope(0, &[]), Ok(KeyKind::Ed25519));
+        check(envelope(1, &[0xa0, 0, 0x81, 1, 0]), Ok(KeyKind::Ed25519));
+        check(
+            [envelope(0, &[]), vec![0]].concat(),
+            Err(KeyError::Malformed),
+        );
+        let good = envelope(0, &[]);
+        for cut in 0..good.len() {
+            check(good[..cut].to_vec(), Err(KeyError::Malformed));
+        }
+        let mut x25519 = good;
+        x25519[11] = 0x6e;
+        let oid = "1.3.101.110".to_owned();
+        check(x25519, Err(KeyError::UnknownKind { oid }));
     }
 
     #[test]
