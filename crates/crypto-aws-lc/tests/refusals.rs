@@ -255,3 +255,23 @@ fn k_01_a_damaged_rsa_key_is_refused() {
         malformed(damaged, algorithm);
     }
 }
+
+/// RUSTSEC-2021-0100: one vectorised path computed wrong digests of some lengths.
+#[test]
+fn k_06_sha2_agrees_with_a_second_implementation() {
+    use aws_lc_rs::digest::{SHA256, SHA384, SHA512, digest};
+    let data: Vec<u8> = (0..=250).cycle().take(1024).collect();
+    for length in 0..=data.len() {
+        for (ours, theirs) in [
+            (HashAlgorithm::Sha256, &SHA256),
+            (HashAlgorithm::Sha384, &SHA384),
+            (HashAlgorithm::Sha512, &SHA512),
+        ] {
+            let data = &data[..length];
+            assert_eq!(
+                Digest::of(ours, data).as_bytes(),
+                digest(theirs, data).as_ref()
+            );
+        }
+    }
+}

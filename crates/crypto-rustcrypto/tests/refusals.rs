@@ -247,9 +247,10 @@ fn k_03_unsupported() {
     }
 }
 
-/// RFC 6979 §A.2.5: nonces are not drawn, so a broken generator does not give keys away.
+/// Nonces are not drawn, so a broken generator does not give keys away: RFC 6979 §A.2.5, and the
+/// message of CCTV's RFC6979 whose first candidate for the nonce is too large.
 #[test]
-fn ecdsa_known_answer() {
+fn ecdsa_known_answers() {
     let algorithm = Algorithm::EcdsaP256Sha256;
     let secret = "c9afa9d845ba75166b5c215767b1d6934e50c3db36e89b127b8a622b120f6721";
     let der = hex::decode(format!(
@@ -257,11 +258,19 @@ fn ecdsa_known_answer() {
     ));
     let key = PrivateKey::from_pkcs8_der(der.unwrap());
     let signer = provider().signer(&key, algorithm).unwrap();
-    let signature = signer.sign_now(Input::Message(b"sample")).unwrap();
-    let fixed = waxseal_crypto::ecdsa_fixed_from_der(KeyKind::P256, &signature).unwrap();
-    assert_eq!(
-        hex::encode(fixed),
+    let check = |message: &[u8], expected: &str| {
+        let signature = signer.sign_now(Input::Message(message)).unwrap();
+        let fixed = waxseal_crypto::ecdsa_fixed_from_der(KeyKind::P256, &signature).unwrap();
+        assert_eq!(hex::encode(fixed), expected);
+    };
+    check(
+        b"sample",
         "efd48b2aacb6a8fd1140dd9cd45e81d69d2c877b56aaf991c34d0ea84eaf3716\
-         f7cb1c942d657c41d436c7a1b6e29f65f3e900dbb9aff4064dc4ab2f843acda8"
+         f7cb1c942d657c41d436c7a1b6e29f65f3e900dbb9aff4064dc4ab2f843acda8",
+    );
+    check(
+        b"wv[vnX",
+        "efd9073b652e76da1b5a019c0e4a2e3fa529b035a6abb91ef67f0ed7a1f21234\
+         3db4706c9d9f4a4fe13bb5e08ef0fab53a57dbab2061c83a35fa411c68d2ba33",
     );
 }
