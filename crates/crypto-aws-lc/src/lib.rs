@@ -1,9 +1,8 @@
 //! A crypto provider on aws-lc-rs: fast, in C and assembly; the default of the binaries.
 //!
-//! **What it is.** Every [`SignatureAlgorithm`](waxseal_crypto::SignatureAlgorithm), signed and
-//! verified by AWS-LC: ECDSA (FIPS 186-5 §6), Ed25519 (RFC 8032 §5.1), RSASSA-PKCS1-v1_5 and
-//! RSASSA-PSS (RFC 8017 §8), ML-DSA (FIPS 204). AWS-LC has no Ed25519ph; that one comes from
-//! ed25519-dalek.
+//! **What it is.** Every [`SignatureAlgorithm`], signed and verified by AWS-LC: ECDSA (FIPS 186-5
+//! §6), Ed25519 (RFC 8032 §5.1), RSASSA-PKCS1-v1_5 and RSASSA-PSS (RFC 8017 §8), ML-DSA (FIPS 204).
+//! AWS-LC has no Ed25519ph; that one comes from ed25519-dalek.
 //!
 //! **In scope.** [`provider`], the [`SystemClock`] and the [`OsRandom`] of the edges.
 //!
