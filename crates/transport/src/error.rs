@@ -26,8 +26,8 @@ pub enum TransportError {
         /// Where the request was to go.
         origin: Origin,
     },
-    /// A name in a plain http URL resolved to an address that is not loopback. Nothing was sent.
-    #[error("plain http to {host} is refused: it resolves to {peer}, which is not loopback")]
+    /// A loopback name resolved to an address that is not loopback. Nothing was sent.
+    #[error("{host} is refused: it resolves to {peer}, which is not loopback")]
     PeerNotLoopback {
         /// The name.
         host: String,
