@@ -1,0 +1,315 @@
+//! The rules of a request and of the head and body of its response.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may fail by panicking"
+)]
+
+use waxseal_transport::{
+    Credential, Excerpt, Headers, Origin, Request, Response, TransportError, Url, is_loopback,
+};
+
+fn url(text: &str) -> Url {
+    text.parse().unwrap()
+}
+
+/// Checks a request; the name of the variant that refuses it, or "sent".
+fn verdict(outcome: Result<(), TransportError>) -> String {
+    match outcome {
+        Ok(()) => "sent".to_owned(),
+        Err(error) => format!("{error:?}")
+            .split([' ', '{'])
+            .next()
+            .unwrap()
+            .to_owned(),
+    }
+}
+
+fn check(request: &Request, expected: &str) {
+    assert_eq!(verdict(request.check()), expected, "{request:?}");
+}
+
+#[test]
+fn not_http() {
+    for text in [
+        "ftp://localhost/",
+        "file:///etc/passwd",
+        "data:text/plain,x",
+        "ws://localhost",
+    ] {
+        check(&Request::get(url(text)), "NotHttp");
+    }
+    check(&Request::get(url("https://ca.example")), "sent");
+}
+
+#[test]
+fn plain_http() {
+    for text in [
+        "http://ca.example/",
+        "http://10.0.0.1/",
+        "http://126.255.255.255/",
+        "http://128.0.0.1/",
+        "http://0.0.0.0/",
+        "http://[::]/",
+        "http://[::2]/",
+        "http://[::ffff:127.0.0.1]/",
+        "http://localhost.evil.example/",
+        "http://evil-localhost/",
+        "http://xn--localhost-.org/",
+    ] {
+        // An URL that does not parse at all is refused earlier still.
+        if let Ok(url) = text.parse::<Url>() {
+            check(&Request::get(url), "PlainHttp");
+        }
+    }
+    for text in [
+        "http://localhost/",
+        "http://LOCALHOST:8383/",
+        "http://127.0.0.1/",
+        "http://127.255.255.254/",
+        "http://2130706433/",
+        "http://[::1]:80/",
+    ] {
+        check(&Request::get(url(text)), "sent");
+        assert!(is_loopback(&url(text)));
+    }
+}
+
+#[test]
+fn user_info() {
+    for text in [
+        "https://user@ca.example",
+        "https://:word@ca.example",
+        "http://localhost@evil/",
+    ] {
+        check(&Request::get(url(text)), "UserInfo");
+    }
+}
+
+#[test]
+fn v_41_and_v_43_other_origin() {
+    let bound_to = "https://registry.io/token";
+    let credential = Credential::bearer(&url(bound_to), "CANARYSECRET");
+    for elsewhere in [
+        "https://evil-registry.io/",
+        "https://registry.io.evil/",
+        "https://registry.io:444/",
+        "https://www.registry.io/",
+        "https://registry.io./",
+        "https://registry.i0/",
+        "http://localhost/",
+    ] {
+        let request = Request::get(url(elsewhere)).with_credential(credential.clone());
+        check(&request, "OtherOrigin");
+    }
+    for same in [
+        "https://registry.io/other",
+        "https://REGISTRY.io:443/",
+        "https://regis\ttry.io",
+    ] {
+        check(
+            &Request::get(url(same)).with_credential(credential.clone()),
+            "sent",
+        );
+    }
+    assert_eq!(credential.expose(), "Bearer CANARYSECRET");
+}
+
+#[test]
+fn s_44_hosts_are_compared_after_idna() {
+    let origin = |text: &str| text.parse::<Url>().ok().map(|url| Origin::of(&url));
+    let real = origin("https://example.org").unwrap();
+    for other in [
+        "https://xn--example-.org",
+        "https://example.org.",
+        "https://example.org%2eevil",
+    ] {
+        assert_ne!(origin(other), Some(real.clone()), "{other}");
+    }
+    assert_eq!(origin("https://EXAMPLE%2eorg:443/"), Some(real.clone()));
+    assert_eq!(real.to_string(), "https://example.org");
+    assert_eq!(
+        origin("http://[::1]:8383").unwrap().to_string(),
+        "http://[::1]:8383"
+    );
+}
+
+#[test]
+fn secret_header() {
+    for name in ["Authorization", "COOKIE", "proxy-authorization"] {
+        check(
+            &Request::get(url("https://a.example")).with_header(name, "x"),
+            "SecretHeader",
+        );
+    }
+}
+
+#[test]
+fn bad_header() {
+    let request = || Request::get(url("https://a.example"));
+    for (name, value) in [
+        ("", "x"),
+        ("a b", "x"),
+        ("a:", "x"),
+        ("a", "x\r\nHost: b"),
+        ("a", "x\0"),
+        ("a", "é"),
+    ] {
+        check(&request().with_header(name, value), "BadHeader");
+    }
+    check(&request().with_header("Accept", "a/b; q=0.5\t"), "sent");
+    let broken = Credential::bearer(&url("https://a.example"), "x\r\nHost: evil");
+    check(&request().with_credential(broken), "BadHeader");
+}
+
+fn admit(request: &Request, status: u16, headers: &[(&str, &str)], expected: &str) {
+    let mut fields = Headers::new();
+    for (name, value) in headers {
+        fields.append(*name, *value);
+    }
+    assert_eq!(
+        verdict(request.admit(status, &fields)),
+        expected,
+        "{status} {headers:?}"
+    );
+}
+
+#[test]
+fn redirect_refused() {
+    let request = Request::get(url("https://a.example"));
+    for status in [300, 301, 302, 303, 307, 308] {
+        admit(
+            &request,
+            status,
+            &[("Location", "/same")],
+            "RedirectRefused",
+        );
+        admit(&request.clone().returning_redirects(), status, &[], "sent");
+    }
+    for status in [200, 304, 400] {
+        admit(&request, status, &[("Location", "/same")], "sent");
+    }
+    let mut headers = Headers::new();
+    headers.append("Location", "https://b.example/cb?code=CANARYSECRET");
+    let error = request.admit(302, &headers).unwrap_err().to_string();
+    assert!(
+        error.contains("https://b.example/cb") && !error.contains("CANARY"),
+        "{error}"
+    );
+}
+
+#[test]
+fn encoded() {
+    let request = Request::get(url("https://a.example"));
+    admit(&request, 200, &[("content-encoding", "gzip")], "Encoded");
+    admit(
+        &request,
+        200,
+        &[("Content-Encoding", "identity"), ("Content-Encoding", "br")],
+        "Encoded",
+    );
+    admit(&request, 200, &[("Content-Encoding", "Identity")], "sent");
+}
+
+#[test]
+fn too_large() {
+    let request = Request::get(url("https://a.example")).with_max_response(10);
+    admit(&request, 200, &[("Content-Length", "11")], "TooLarge");
+    admit(&request, 200, &[("Content-Length", "10")], "sent");
+    let head = Request::new(waxseal_transport::Method::Head, url("https://a.example"));
+    admit(
+        &head.with_max_response(10),
+        200,
+        &[("Content-Length", "11")],
+        "sent",
+    );
+
+    let mut collector = request.collector();
+    collector.push(b"12345").unwrap();
+    collector.push(b"67890").unwrap();
+    assert!(matches!(
+        collector.push(b"1"),
+        Err(TransportError::TooLarge { limit: 10 })
+    ));
+    assert_eq!(collector.into_body(), b"1234567890");
+}
+
+fn response(status: u16, content_type: &str, body: &str) -> Response {
+    let mut headers = Headers::new();
+    headers.append("content-type", content_type);
+    Response::new(status, headers, body.as_bytes().to_vec())
+}
+
+#[test]
+fn unexpected_status() {
+    let error = response(503, "text/plain", "come back\nlater").expect_status(&[200, 201]);
+    let error = error.unwrap_err();
+    assert!(matches!(
+        error,
+        TransportError::UnexpectedStatus { found: 503, .. }
+    ));
+    assert_eq!(
+        error.to_string(),
+        "status 503, expected [200, 201]: come back later"
+    );
+    assert!(
+        response(201, "a/b", "")
+            .expect_status(&[200, 201])
+            .unwrap()
+            .is_success()
+    );
+}
+
+#[test]
+fn unexpected_content_type() {
+    let error = response(200, "Text/HTML; charset=x", "<p>").expect_content_type(&["a/b"]);
+    let error = error.unwrap_err();
+    assert!(matches!(
+        error,
+        TransportError::UnexpectedContentType { .. }
+    ));
+    assert_eq!(
+        error.to_string(),
+        "content type text/html, expected [\"a/b\"]: <p>"
+    );
+    let response = response(200, "Application/JSON; x=y", "{}");
+    assert!(response.expect_content_type(&["application/json"]).is_ok());
+    let bare = Response::new(200, Headers::new(), Vec::new());
+    assert!(bare.expect_content_type(&["application/json"]).is_err());
+}
+
+#[test]
+fn s_60_excerpts_drive_no_terminal() {
+    let text = "a\u{1b}]52;c;x\u{7}\u{202e}b\u{9b}\u{200b}\r\nc";
+    let shown = Excerpt::of(text.as_bytes()).to_string();
+    assert_eq!(shown, "a\\u{1b}]52;c;x\\u{7}\\u{202e}b\\u{9b}\\u{200b}  c");
+    assert_eq!(Excerpt::of(&[b'a'; 300]).as_str().len(), 300);
+    assert!(Excerpt::of(&[b'a'; 301]).as_str().ends_with('…'));
+}
+
+#[test]
+fn s_56_debug_shows_no_secret() {
+    let target = url("https://a.example/path?code=CANARYSECRET");
+    let request = Request::post(target.clone(), "a/b", b"CANARYSECRET".to_vec())
+        .with_credential(Credential::bearer(&target, "CANARYSECRET"))
+        .with_header("X-Key", "CANARYSECRET");
+    let response = response(200, "a/b", "CANARYSECRET");
+    let shown = format!(
+        "{request:?} {request:#?} {response:?} {:?}",
+        request.credential
+    );
+    assert!(!shown.contains("CANARY"), "{shown}");
+    assert!(shown.contains("redacted, for https://a.example"), "{shown}");
+}
+
+#[test]
+fn a_repeated_field_has_no_only_value() {
+    let mut headers = Headers::new();
+    headers.append("A", "1");
+    assert_eq!(headers.only("a"), Some("1"));
+    headers.append("a", "2");
+    assert_eq!(headers.only("A"), None);
+    assert_eq!(headers.all("A").collect::<Vec<_>>(), ["1", "2"]);
+}
