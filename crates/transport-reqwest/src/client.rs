@@ -302,3 +302,49 @@ fn method(method: Method) -> reqwest::Method {
         _ => reqwest::Method::GET,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use waxseal_transport::{Credential, Url};
+
+    async fn check(resolver: LoopbackResolver, target: &str) -> TransportError {
+        let transport = ReqwestTransport::builder()
+            .without_system_roots()
+            .build_with(resolver)
+            .unwrap();
+        let url: Url = target.parse().unwrap();
+        let credential = Credential::bearer(&url, "CANARYSECRET");
+        transport
+            .send(Request::get(url).with_credential(credential))
+            .await
+            .unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn peer_not_loopback() {
+        // The first address would do, but who says which one is taken?
+        const BOTH: [&str; 2] = ["127.0.0.1:0", "192.0.2.1:0"];
+        for target in ["http://localhost:9/", "https://localhost:9/"] {
+            let resolver = LoopbackResolver::answering(|_| {
+                Box::pin(async move { Ok(BOTH.map(|a| a.parse().unwrap()).to_vec()) })
+            });
+            let error = check(resolver, target).await;
+            let TransportError::PeerNotLoopback { host, peer } = error else {
+                panic!("{error:?}")
+            };
+            assert_eq!(
+                (host.as_str(), peer.to_string().as_str()),
+                ("localhost", "192.0.2.1")
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn a_name_that_does_not_resolve_is_no_connection() {
+        let resolver =
+            LoopbackResolver::answering(|_| Box::pin(async { Err(io::ErrorKind::Other.into()) }));
+        let error = check(resolver, "http://localhost:9/").await;
+        assert!(matches!(error, TransportError::Connect { .. }), "{error:?}");
+    }
+}
