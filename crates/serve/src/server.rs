@@ -167,3 +167,35 @@ impl Drop for Place {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn s_51_connections_of_one_address_are_limited() {
+        let limits = Limits {
+            connections_per_peer: 2,
+            ..Limits::default()
+        };
+        let shared = Arc::new(Shared {
+            router: Router::new(),
+            tls: None,
+            shutdown: Shutdown::new(),
+            slots: Arc::new(Semaphore::new(1)),
+            peers: Mutex::default(),
+            limits,
+        });
+        let take = |peer: &str| Place::take(&shared, peer.parse().unwrap());
+        let first = take("192.0.2.1").unwrap();
+        let second = take("192.0.2.1").unwrap();
+        assert!(take("192.0.2.1").is_none());
+        let other = take("192.0.2.2").unwrap();
+        drop(first);
+        let third = take("192.0.2.1").unwrap();
+        assert!(take("192.0.2.1").is_none());
+        let local: Vec<_> = (0..9).map(|_| take("127.0.0.1").unwrap()).collect();
+        drop((second, third, other, local));
+        assert!(shared.peers.lock().unwrap().is_empty());
+    }
+}

@@ -76,3 +76,40 @@ fn quiet_filter(filter: &str) -> Result<EnvFilter, TelemetryError> {
             source: source.into(),
         })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn s_56_libraries_that_print_headers_stay_quiet() {
+        for asked in ["trace", "trace,h2=trace,hyper=debug", "", "h2=trace"] {
+            let filter = quiet_filter(asked).unwrap().to_string();
+            assert!(
+                !filter.contains("h2=trace") && !filter.contains("hyper=debug"),
+                "{filter}"
+            );
+            for target in TALKATIVE {
+                assert!(
+                    filter.contains(&format!("{target}=info")),
+                    "{target} in {filter}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn bad_filter() {
+        let refused = telemetry(LogFormat::Text, "h2=loud");
+        assert!(matches!(refused, Err(TelemetryError::BadFilter { .. })));
+    }
+
+    #[test]
+    fn twice() {
+        telemetry(LogFormat::Json, "off").unwrap();
+        for format in [LogFormat::Json, LogFormat::Text] {
+            let refused = telemetry(format, "info");
+            assert!(matches!(refused, Err(TelemetryError::Twice { .. })));
+        }
+    }
+}
