@@ -24,6 +24,7 @@
 mod algorithm;
 mod certificate;
 mod chain;
+mod csr;
 mod ct_entry;
 mod element;
 mod extension;
@@ -37,6 +38,7 @@ mod webpki_adaptor;
 
 pub use certificate::{Certificate, CertificateError, MAX_CERTIFICATE};
 pub use chain::{CaChain, ChainError, MAX_CHAIN, VerifiedPath};
+pub use csr::{Csr, CsrError, MAX_CSR};
 pub use ct_entry::{CtEntry, MAX_LEAF_INDEX, leaf_index_extension, parse_leaf_index};
 /// The type of object identifiers, as in the `der` package.
 pub use der::asn1::ObjectIdentifier;

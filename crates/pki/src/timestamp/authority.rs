@@ -54,13 +54,14 @@ pub enum TimestampError {
     /// The token is over something else.
     #[error("the timestamp is over another message")]
     WrongMessage,
+    /// The token carries several certificates that are not of authorities: which of them is the
+    /// signer's would be a matter of who looks (V-60, V-61).
+    #[error("the timestamp carries more than one certificate that may be its signer's")]
+    AmbiguousSigner,
     /// No certificate is the one that the signer names: neither the authority's nor one in the
     /// token (V-60, V-61).
     #[error("the timestamp was not signed by this authority")]
     UnknownSigner,
-    /// The signer's certificate is in the token and does not parse.
-    #[error("the timestamp's certificate: {0}")]
-    Certificate(#[from] CertificateError),
     /// The signed attribute names another certificate than the signer (RFC 5816 §2.2.1).
     #[error("the timestamp's signed attributes name another certificate than its signer's")]
     WrongSigningCertificate,
@@ -184,6 +185,9 @@ impl TimestampAuthority {
         if info.imprint != *digest {
             return Err(TimestampError::WrongMessage);
         }
+        if has_several_leaves(token) {
+            return Err(TimestampError::AmbiguousSigner);
+        }
         match &self.leaf {
             Some(leaf) => self.verify_pinned(token, leaf)?,
             None => self.verify_embedded(token)?,
@@ -254,6 +258,19 @@ impl TimestampAuthority {
         let key = signer.public_key().map_err(Clone::clone)?;
         check_signature(token, key, &OneKey::all(self.provider, key))
     }
+}
+
+fn has_several_leaves(token: &TimestampToken) -> bool {
+    if token.certificates().nth(1).is_none() {
+        return false;
+    }
+    let parsed = token
+        .certificates()
+        .filter_map(|der| Certificate::parse(der).ok());
+    parsed
+        .filter(|certificate| !certificate.is_ca())
+        .nth(1)
+        .is_some()
 }
 
 fn is_for_timestamps_alone(leaf: &Certificate) -> bool {
