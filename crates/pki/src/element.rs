@@ -287,6 +287,21 @@ pub(crate) fn encode_unsigned(magnitude: &[u8]) -> Vec<u8> {
     }
 }
 
+/// The text of a GeneralizedTime: seconds, `Z`, no fraction.
+pub(crate) fn generalized_time(time: Time) -> String {
+    let (year, month, day, hour, minute, second) = time.to_civil();
+    format!("{year:04}{month:02}{day:02}{hour:02}{minute:02}{second:02}Z")
+}
+
+/// UTCTime from 1950 to 2049, else GeneralizedTime (RFC 5280 §4.1.2.5, RFC 5652 §11.3).
+pub(crate) fn encode_time(time: Time) -> Vec<u8> {
+    let text = generalized_time(time);
+    match time.to_civil().0 {
+        1950..=2049 => encode(UTC_TIME, &[text.get(2..).unwrap_or_default()]),
+        _ => encode(GENERALIZED_TIME, &[text]),
+    }
+}
+
 /// Encodes a SET OF: its members in ascending order of their encodings (X.690 §11.6).
 pub(crate) fn encode_set_of(mut members: Vec<Vec<u8>>) -> Vec<u8> {
     members.sort();

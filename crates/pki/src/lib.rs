@@ -27,6 +27,7 @@ mod chain;
 mod csr;
 mod ct_entry;
 mod element;
+pub mod encoding;
 mod extension;
 mod name;
 mod path;

@@ -4,8 +4,8 @@ use der::asn1::ObjectIdentifier;
 use waxseal_crypto::{Digest, HashAlgorithm, Input, SignError, Signer, Time};
 
 use crate::element::{
-    self, GENERALIZED_TIME, INTEGER, OCTET_STRING, SEQUENCE, SET, UTC_TIME, context, encode,
-    encode_oid, encode_set_of, encode_unsigned,
+    self, GENERALIZED_TIME, INTEGER, OCTET_STRING, SEQUENCE, SET, context, encode, encode_oid,
+    encode_set_of, encode_time, encode_unsigned, generalized_time,
 };
 use crate::timestamp::{
     CONTENT_TYPE, MESSAGE_DIGEST, SIGNED_DATA, SIGNING_CERTIFICATE_V2, SIGNING_TIME, TST_INFO,
@@ -144,7 +144,7 @@ impl TokenBuilder {
         let digest = Digest::of(self.digest, content);
         encode_set_of(vec![
             attribute(CONTENT_TYPE, encode_oid(TST_INFO)),
-            attribute(SIGNING_TIME, signing_time(time)),
+            attribute(SIGNING_TIME, encode_time(time)),
             attribute(MESSAGE_DIGEST, encode(OCTET_STRING, &[digest.as_bytes()])),
             attribute(SIGNING_CERTIFICATE_V2, self.signing_certificate()),
         ])
@@ -201,20 +201,6 @@ impl TokenBuilder {
         parts.push(encode(SET, &[signer]));
         let signed_data = encode(context(0), &[encode(SEQUENCE, &parts)]);
         encode(SEQUENCE, &[encode_oid(SIGNED_DATA), signed_data])
-    }
-}
-
-fn generalized_time(time: Time) -> String {
-    let (year, month, day, hour, minute, second) = time.to_civil();
-    format!("{year:04}{month:02}{day:02}{hour:02}{minute:02}{second:02}Z")
-}
-
-/// UTCTime until 2049, GeneralizedTime after (RFC 5652 §11.3).
-fn signing_time(time: Time) -> Vec<u8> {
-    let text = generalized_time(time);
-    match time.to_civil().0 {
-        1950..=2049 => encode(UTC_TIME, &[text.get(2..).unwrap_or_default()]),
-        _ => encode(GENERALIZED_TIME, &[text]),
     }
 }
 
