@@ -1,4 +1,5 @@
 //! The checks against the RFC's own recursive definition, against `rs_merkle`, and at the limits.
+#![allow(clippy::as_conversions, reason = "small sizes in a test")]
 
 use proptest::prelude::*;
 

@@ -3,10 +3,10 @@
 use super::*;
 use crate::testing::{KINDS, note_signer, provider};
 
-fn check(vkey: &str, expected: VkeyError) {
+fn check(vkey: &str, expected: &VkeyError) {
     assert_eq!(
         NoteKey::from_vkey(provider(), vkey).unwrap_err(),
-        expected,
+        *expected,
         "{vkey}"
     );
 }
@@ -48,7 +48,7 @@ fn malformed() {
         "name+c74f20a3+!",
         &"a".repeat(5000),
     ] {
-        check(vkey, VkeyError::Malformed);
+        check(vkey, &VkeyError::Malformed);
     }
 }
 
@@ -56,7 +56,7 @@ fn malformed() {
 fn bad_name() {
     check(
         "a b+c74f20a3+AQ==",
-        VkeyError::BadName(NameError::BadCharacter { character: ' ' }),
+        &VkeyError::BadName(NameError::BadCharacter { character: ' ' }),
     );
 }
 
@@ -65,7 +65,7 @@ fn unknown_type() {
     for (encoded, type_byte) in [("Aw==", 3), ("AAAA", 0), ("/w==", 0xff), ("+g==", 0xfa)] {
         check(
             &format!("a+c74f20a3+{encoded}"),
-            VkeyError::UnknownType { type_byte },
+            &VkeyError::UnknownType { type_byte },
         );
     }
 }
@@ -77,13 +77,13 @@ fn wrong_key_id() {
         KeyId([0xc7, 0x4f, 0x20, 0xa4]),
         KeyId([0xc7, 0x4f, 0x20, 0xa3]),
     );
-    check(vkey, VkeyError::WrongKeyId { found, expected });
+    check(vkey, &VkeyError::WrongKeyId { found, expected });
 }
 
 #[test]
 fn bad_key() {
-    check("a+c74f20a3+AQ==", VkeyError::BadKey(KeyError::BadKeyBytes));
-    check("a+c74f20a3+AgAA", VkeyError::BadKey(KeyError::Malformed));
+    check("a+c74f20a3+AQ==", &VkeyError::BadKey(KeyError::BadKeyBytes));
+    check("a+c74f20a3+AgAA", &VkeyError::BadKey(KeyError::Malformed));
 }
 
 #[test]
@@ -95,5 +95,5 @@ fn key() {
         kind: SignatureKind::Ecdsa,
         key: KeyKind::Ed25519,
     };
-    check(&format!("a+c74f20a3+{typed}"), VkeyError::Key(error));
+    check(&format!("a+c74f20a3+{typed}"), &VkeyError::Key(error));
 }

@@ -16,8 +16,8 @@ fn parse(text: &str) -> Result<WitnessPolicy, PolicyParseError> {
     WitnessPolicy::parse(provider(), text.as_bytes())
 }
 
-fn check(text: &str, expected: PolicyParseError) {
-    assert_eq!(parse(text).unwrap_err(), expected, "{text}");
+fn check(text: &str, expected: &PolicyParseError) {
+    assert_eq!(parse(text).unwrap_err(), *expected, "{text}");
 }
 
 /// Witnesses `w0`, `w1`, … of the policy language.
@@ -133,7 +133,7 @@ fn text() {
 #[test]
 fn too_long() {
     let text = format!("quorum none\n#{}\n", "a".repeat(MAX_POLICY_BYTES));
-    check(&text, PolicyParseError::TooLong);
+    check(&text, &PolicyParseError::TooLong);
     let text = format!("quorum none\n#{}\n", "a".repeat(MAX_POLICY_BYTES - 14));
     assert!(parse(&text).is_ok());
 }
@@ -142,14 +142,14 @@ fn too_long() {
 fn control_character() {
     for character in ['\r', '\0', '\u{b}', '\u{7f}'] {
         let text = format!("#\n# {character}\nquorum none\n");
-        check(&text, PolicyParseError::ControlCharacter { line: 2 });
+        check(&text, &PolicyParseError::ControlCharacter { line: 2 });
     }
 }
 
 #[test]
 fn unterminated() {
-    check("quorum none", PolicyParseError::Unterminated);
-    check("", PolicyParseError::Unterminated);
+    check("quorum none", &PolicyParseError::Unterminated);
+    check("", &PolicyParseError::Unterminated);
 }
 
 #[test]
@@ -168,7 +168,7 @@ fn malformed() {
         "group g -1 w0".to_owned(),
     ] {
         let text = format!("{}{line}\nquorum none\n", witnesses(1));
-        check(&text, PolicyParseError::Malformed { line: 2 });
+        check(&text, &PolicyParseError::Malformed { line: 2 });
     }
 }
 
@@ -177,19 +177,19 @@ fn bad_key() {
     let source = VkeyError::Malformed;
     check(
         "log x\nquorum none\n",
-        PolicyParseError::BadKey { line: 1, source },
+        &PolicyParseError::BadKey { line: 1, source },
     );
 }
 
 #[test]
 fn wrong_key_kind() {
     let text = format!("log {}\nquorum none\n", vkey(&witness_signer("w.example")));
-    check(&text, PolicyParseError::WrongKeyKind { line: 1 });
+    check(&text, &PolicyParseError::WrongKeyKind { line: 1 });
     let text = format!(
         "witness w {}\nquorum none\n",
         vkey(&log_signer("log.example"))
     );
-    check(&text, PolicyParseError::WrongKeyKind { line: 1 });
+    check(&text, &PolicyParseError::WrongKeyKind { line: 1 });
     // ML-DSA-44 is for both.
     let both = vkey(&note_signer(
         "both.example",
@@ -213,11 +213,11 @@ fn duplicate_key() {
         "witness a {}\nwitness b {renamed}\nquorum none\n",
         vkey(&witness)
     );
-    check(&text, PolicyParseError::DuplicateKey { line: 2 });
+    check(&text, &PolicyParseError::DuplicateKey { line: 2 });
     let log = vkey(&log_signer("log.example"));
     check(
         &format!("log {log}\nlog {log}\nquorum none\n"),
-        PolicyParseError::DuplicateKey { line: 2 },
+        &PolicyParseError::DuplicateKey { line: 2 },
     );
 }
 
@@ -225,54 +225,57 @@ fn duplicate_key() {
 fn duplicate_name() {
     let key = vkey(&witness_signer("w.example"));
     let text = format!("{}witness w0 {key}\nquorum none\n", witnesses(1));
-    check(&text, PolicyParseError::DuplicateName { line: 2 });
+    check(&text, &PolicyParseError::DuplicateName { line: 2 });
     let text = format!("{}group w0 any w0\nquorum none\n", witnesses(1));
-    check(&text, PolicyParseError::DuplicateName { line: 2 });
+    check(&text, &PolicyParseError::DuplicateName { line: 2 });
     check(
         &format!("witness none {key}\nquorum none\n"),
-        PolicyParseError::DuplicateName { line: 1 },
+        &PolicyParseError::DuplicateName { line: 1 },
     );
 }
 
 #[test]
 fn unknown_name() {
-    check("quorum w\n", PolicyParseError::UnknownName { line: 1 });
+    check("quorum w\n", &PolicyParseError::UnknownName { line: 1 });
     check(
         &format!("quorum w0\n{}", witnesses(1)),
-        PolicyParseError::UnknownName { line: 1 },
+        &PolicyParseError::UnknownName { line: 1 },
     );
     for member in ["w1", "none", "g"] {
         let text = format!("{}group g any w0 {member}\nquorum g\n", witnesses(1));
-        check(&text, PolicyParseError::UnknownName { line: 2 });
+        check(&text, &PolicyParseError::UnknownName { line: 2 });
     }
 }
 
 #[test]
 fn member_twice() {
     let text = format!("{}group g any w0 w0\nquorum g\n", witnesses(1));
-    check(&text, PolicyParseError::MemberTwice { line: 2 });
+    check(&text, &PolicyParseError::MemberTwice { line: 2 });
     let text = format!("{}group g any w0\ngroup h any w0\nquorum h\n", witnesses(1));
-    check(&text, PolicyParseError::MemberTwice { line: 3 });
+    check(&text, &PolicyParseError::MemberTwice { line: 3 });
 }
 
 #[test]
 fn bad_threshold() {
     for threshold in [0, 3, 4_000_000_000u64] {
         let text = format!("{}group g {threshold} w0 w1\nquorum g\n", witnesses(2));
-        check(&text, PolicyParseError::BadThreshold { line: 3 });
+        check(&text, &PolicyParseError::BadThreshold { line: 3 });
     }
 }
 
 #[test]
 fn not_one_quorum() {
-    check("# nothing\n", PolicyParseError::NotOneQuorum);
-    check("quorum none\nquorum none\n", PolicyParseError::NotOneQuorum);
+    check("# nothing\n", &PolicyParseError::NotOneQuorum);
+    check(
+        "quorum none\nquorum none\n",
+        &PolicyParseError::NotOneQuorum,
+    );
 }
 
 #[test]
 fn too_many() {
     let text = |count| format!("{}quorum none\n", witnesses(count));
-    check(&text(MAX_OF_EACH + 1), PolicyParseError::TooMany);
+    check(&text(MAX_OF_EACH + 1), &PolicyParseError::TooMany);
     assert!(parse(&text(MAX_OF_EACH)).is_ok());
     // The deepest nesting that the limits allow.
     let mut nested = witnesses(1);
@@ -285,6 +288,6 @@ fn too_many() {
     let last = MAX_OF_EACH - 1;
     check(
         &format!("{nested}group more any g{last}\nquorum more\n"),
-        PolicyParseError::TooMany,
+        &PolicyParseError::TooMany,
     );
 }
