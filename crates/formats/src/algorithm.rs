@@ -105,6 +105,16 @@ impl HashAlgorithm {
         }
     }
 
+    /// Its name where log entries of API version 0.0.1 and timestamp requests need one.
+    pub(crate) fn lower_case(&self) -> &str {
+        match &*self.0 {
+            "SHA2_256" => "sha256",
+            "SHA2_384" => "sha384",
+            "SHA2_512" => "sha512",
+            other => other,
+        }
+    }
+
     pub(crate) fn read(message: Message<'_, '_>, field: &'static str) -> Result<Self, FieldError> {
         read(message, field, HASH_ALGORITHMS).map(Self)
     }

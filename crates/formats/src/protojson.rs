@@ -248,6 +248,11 @@ impl<'v, 'a> Message<'v, 'a> {
         self.integer(field)
     }
 
+    /// An unsigned integer, up to the largest `int64`.
+    pub(crate) fn uint64(&self, field: &'static str) -> Result<u64, FieldError> {
+        self.integer(field)
+    }
+
     fn integer<T: TryFrom<i64> + Default>(&self, field: &'static str) -> Result<T, FieldError> {
         let Some(value) = self.value(field)? else {
             return Ok(T::default());
