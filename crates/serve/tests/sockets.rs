@@ -43,7 +43,7 @@ impl Server {
             )
             .route(
                 "/slow",
-                get(async || sleep(Duration::from_millis(400)).await),
+                get(async || sleep(Duration::from_millis(600)).await),
             )
             .route("/hang", get(std::future::pending::<()>))
             .route(
