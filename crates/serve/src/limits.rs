@@ -8,7 +8,7 @@ pub struct Limits {
     /// Connections at one time; more wait in the kernel's queue. Default 4096.
     pub connections: usize,
     /// Connections of one address at one time; more are closed. It does not hold for loopback
-    /// peers, behind which a proxy may stand. Default 256.
+    /// peers and behind a proxy. Default 256.
     pub connections_per_peer: usize,
     /// From connecting to the end of the first request's head. Default 5 s (slow loris).
     pub head: Duration,

@@ -150,7 +150,7 @@ pub struct Listener {
     addresses: Vec<SocketAddr>,
     pub(crate) tls: Option<Arc<ServerConfig>>,
     loopback: bool,
-    proxied: bool,
+    pub(crate) proxied: bool,
 }
 
 impl Listener {

@@ -30,6 +30,11 @@ pub async fn serve(
     shutdown: Shutdown,
     limits: Limits,
 ) -> Result<(), Fatal> {
+    let mut limits = limits;
+    if listener.proxied {
+        // Every connection comes from the proxy, which has limits of its own.
+        limits.connections_per_peer = usize::MAX;
+    }
     let shared = Arc::new(Shared {
         router,
         tls: listener.tls,

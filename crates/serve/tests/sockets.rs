@@ -258,40 +258,66 @@ fn certificate() -> Files {
     }
 }
 
+async fn bind_tls(cert: &PathBuf, key: &PathBuf) -> Result<(), ListenError> {
+    Listen::new("localhost:0")
+        .with_tls(cert, key)
+        .bind()
+        .await
+        .map(drop)
+}
+
 #[tokio::test]
-async fn tls_files_that_do_not_fit() {
-    let bind = async |cert: &PathBuf, key: &PathBuf| {
-        Listen::new("localhost:0")
-            .with_tls(cert, key)
-            .bind()
-            .await
-            .map(drop)
-    };
+async fn key_mismatch() {
     let (ours, other) = (certificate(), certificate());
-    assert!(bind(&ours.cert, &ours.key).await.is_ok());
-    let key_mismatch = bind(&ours.cert, &other.key).await;
+    assert!(bind_tls(&ours.cert, &ours.key).await.is_ok());
+    let refused = bind_tls(&ours.cert, &other.key).await;
     assert!(
-        matches!(key_mismatch, Err(ListenError::KeyMismatch { .. })),
-        "{key_mismatch:?}"
+        matches!(refused, Err(ListenError::KeyMismatch { .. })),
+        "{refused:?}"
     );
-    let no_certificate = bind(&ours.key, &ours.key).await;
-    assert!(matches!(
-        no_certificate,
-        Err(ListenError::NoCertificate { .. })
-    ));
-    let no_key = bind(&ours.cert, &ours.cert).await;
+}
+
+#[tokio::test]
+async fn no_certificate() {
+    let ours = certificate();
+    let refused = bind_tls(&ours.key, &ours.key).await;
     assert!(
-        matches!(no_key, Err(ListenError::NoKey { .. })),
-        "{no_key:?}"
+        matches!(refused, Err(ListenError::NoCertificate { .. })),
+        "{refused:?}"
     );
+}
+
+#[tokio::test]
+async fn no_key() {
+    let ours = certificate();
+    let refused = bind_tls(&ours.cert, &ours.cert).await;
+    assert!(
+        matches!(refused, Err(ListenError::NoKey { .. })),
+        "{refused:?}"
+    );
+}
+
+#[tokio::test]
+async fn tls_file() {
+    let ours = certificate();
     let nowhere = PathBuf::from("/nowhere/x.pem");
     for (cert, key) in [(&nowhere, &ours.key), (&ours.cert, &nowhere)] {
-        let tls_file = bind(cert, key).await;
+        let refused = bind_tls(cert, key).await;
         assert!(
-            matches!(tls_file, Err(ListenError::TlsFile { .. })),
-            "{tls_file:?}"
+            matches!(refused, Err(ListenError::TlsFile { .. })),
+            "{refused:?}"
         );
     }
+    std::fs::write(
+        &ours.cert,
+        "-----BEGIN CERTIFICATE-----\n*\n-----END CERTIFICATE-----\n",
+    )
+    .unwrap();
+    let refused = bind_tls(&ours.cert, &ours.key).await;
+    assert!(
+        matches!(refused, Err(ListenError::TlsFile { .. })),
+        "{refused:?}"
+    );
 }
 
 async fn tls_client(
