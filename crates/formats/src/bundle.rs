@@ -69,15 +69,10 @@ pub enum BundleError {
         /// Position of the entry in the bundle, from zero.
         entry: usize,
     },
-    /// An entry from version 0.2 on needs the proof (`sigstore_rekor.proto`).
+    /// An entry from version 0.2 on needs the proof (`sigstore_rekor.proto`). That a proof needs
+    /// its checkpoint is for the verifier to say, after it has tried the proof.
     #[error("log entry {entry}: a bundle from version 0.2 on must carry an inclusion proof")]
     ProofMissing {
-        /// Position of the entry in the bundle, from zero.
-        entry: usize,
-    },
-    /// A proof from version 0.2 on needs its checkpoint (`sigstore_rekor.proto`).
-    #[error("log entry {entry}: the inclusion proof must carry a checkpoint")]
-    CheckpointMissing {
         /// Position of the entry in the bundle, from zero.
         entry: usize,
     },
@@ -395,9 +390,6 @@ fn check_entry(
         }
         (BundleVersion::V01, _) => Ok(()),
         (_, None) => Err(BundleError::ProofMissing { entry: index }),
-        (_, Some(proof)) if proof.checkpoint.is_none() => {
-            Err(BundleError::CheckpointMissing { entry: index })
-        }
         (_, Some(_)) => Ok(()),
     }
 }
