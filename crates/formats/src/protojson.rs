@@ -342,6 +342,14 @@ fn bytes_of(value: &Value<'_>, field: &'static str) -> Result<Vec<u8>, FieldErro
 
 /// Either alphabet (not both in one text), padded fully or not at all.
 pub(crate) fn base64(text: &str) -> Option<Vec<u8>> {
+    // Go's decoder passes over line breaks, and tools that wrap base64 are in use.
+    let unwrapped: String;
+    let text = if text.contains(['\n', '\r']) {
+        unwrapped = text.replace(['\n', '\r'], "");
+        &unwrapped
+    } else {
+        text
+    };
     let unpadded = !text.len().is_multiple_of(4);
     let engine = match (text.contains(['-', '_']), unpadded) {
         (false, false) => &STANDARD,
@@ -524,7 +532,7 @@ mod tests {
 
     #[test]
     fn base64() {
-        for text in ["+/8=", "+/8", "-_8=", "-_8"] {
+        for text in ["+/8=", "+/8", "-_8=", "-_8", "+/\\n8=\\r\\n"] {
             check(
                 &format!("{{\"b\":\"{text}\"}}"),
                 |m| m.bytes("b"),
@@ -532,7 +540,7 @@ mod tests {
             );
         }
         for text in [
-            "+_8=", "+/8==", "+/9=", "+/", "A", "AA=", "QQ=", "Q Q=", "QQ==\\n", "=", "====",
+            "+_8=", "+/8==", "+/9=", "+/", "A", "AA=", "QQ=", "Q Q=", "QQ\\t==", "=", "====",
         ] {
             let error = FieldError::Base64 { field: "b" };
             check(
