@@ -54,9 +54,9 @@ pub struct SigningConfig {
     /// Identity providers, by issuer URL.
     pub oidc_urls: Vec<Service>,
     /// Transparency logs, by base URL.
-    pub rekor_tlog_urls: Vec<Service>,
+    pub log_urls: Vec<Service>,
     /// How many of the logs to use.
-    pub rekor_tlog_config: Option<ServiceSelector>,
+    pub log_config: Option<ServiceSelector>,
     /// Timestamp authorities, by the URL requests are posted to.
     pub tsa_urls: Vec<Service>,
     /// How many of the timestamp authorities to use.
@@ -136,8 +136,8 @@ impl SigningConfig {
         Ok(Self {
             ca_urls: services("caUrls")?,
             oidc_urls: services("oidcUrls")?,
-            rekor_tlog_urls: services("rekorTlogUrls")?,
-            rekor_tlog_config: ServiceSelector::read(message, "rekorTlogConfig")?,
+            log_urls: services("rekorTlogUrls")?,
+            log_config: ServiceSelector::read(message, "rekorTlogConfig")?,
             tsa_urls: services("tsaUrls")?,
             tsa_config: ServiceSelector::read(message, "tsaConfig")?,
         })
@@ -153,10 +153,10 @@ impl SigningConfig {
         };
         writer.objects("caUrls", &self.ca_urls, write);
         writer.objects("oidcUrls", &self.oidc_urls, write);
-        writer.objects("rekorTlogUrls", &self.rekor_tlog_urls, write);
+        writer.objects("rekorTlogUrls", &self.log_urls, write);
         writer.objects("tsaUrls", &self.tsa_urls, write);
         for (field, selector) in [
-            ("rekorTlogConfig", self.rekor_tlog_config),
+            ("rekorTlogConfig", self.log_config),
             ("tsaConfig", self.tsa_config),
         ] {
             if let Some(selector) = selector {
@@ -294,8 +294,8 @@ mod tests {
         assert_eq!(public.ca_urls[0].url, "https://fulcio.sigstore.dev");
         assert_eq!(public.tsa_config, Some(ServiceSelector::Any));
         let staging = SigningConfig::staging();
-        assert_eq!(staging.rekor_tlog_urls.len(), 4);
-        assert_eq!(staging.rekor_tlog_urls[0].major_api_version, 2);
+        assert_eq!(staging.log_urls.len(), 4);
+        assert_eq!(staging.log_urls[0].major_api_version, 2);
     }
 
     #[test]

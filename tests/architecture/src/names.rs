@@ -6,7 +6,6 @@ use crate::{Exception, Source, Tree, Violation, excused};
 /// Words that say nothing about a thing.
 const EMPTY_WORDS: &[&str] = &[
     "process", "handle", "handler", "manager", "helper", "helpers", "util", "utils", "impl",
-    "common", "misc",
 ];
 
 /// Products: in our code a thing is named by its role; the wire alone says these.

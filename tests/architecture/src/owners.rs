@@ -93,7 +93,6 @@ const IMPURE: &[&str] = &[
     "Instant::now",
     "SystemTime",
     "tokio::",
-    "async fn",
     "static mut",
     "thread_local!",
 ];

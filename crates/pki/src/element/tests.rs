@@ -1,3 +1,5 @@
+//! Both sides of every rule of strict DER.
+
 use super::*;
 
 #[test]
