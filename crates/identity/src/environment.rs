@@ -24,9 +24,9 @@ pub trait Environment: Send + Sync {
 
 /// The environment of this process.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct ProcessEnvironment;
+pub struct SystemEnvironment;
 
-impl Environment for ProcessEnvironment {
+impl Environment for SystemEnvironment {
     fn variable(&self, name: &str) -> Option<String> {
         #[expect(
             clippy::disallowed_methods,
@@ -69,11 +69,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("token");
         std::fs::write(&path, "12345").unwrap();
-        assert_eq!(ProcessEnvironment.read_file(&path, 5).unwrap(), "12345");
-        let error = ProcessEnvironment.read_file(&path, 4).unwrap_err();
+        assert_eq!(SystemEnvironment.read_file(&path, 5).unwrap(), "12345");
+        let error = SystemEnvironment.read_file(&path, 4).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::InvalidData);
         assert!(
-            ProcessEnvironment
+            SystemEnvironment
                 .read_file(&folder.path().join("no"), 4)
                 .is_err()
         );

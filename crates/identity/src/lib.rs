@@ -60,7 +60,7 @@ pub use ci::{CiProvider, TemplateError};
 pub use claims::{ClaimError, MAX_AUDIENCES, MAX_CLAIM};
 pub use discovery::{Discovery, DiscoveryError, MAX_DISCOVERY};
 pub use email::{EmailAddress, EmailError, MAX_EMAIL};
-pub use environment::{Environment, ProcessEnvironment};
+pub use environment::{Environment, SystemEnvironment};
 pub use issuer::{
     ClaimPath, IssuerConfig, IssuerConfigError, IssuerKind, KeySource, MAX_LEEWAY,
     MAX_TOKEN_LIFETIME,

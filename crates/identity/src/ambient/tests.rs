@@ -1,3 +1,5 @@
+//! Each provider of ambient tokens, and each way it says no.
+
 use serde_json::json;
 use waxseal_transport::{Method, Request};
 

@@ -1,3 +1,5 @@
+//! JWK sets: thumbprints of the RFCs, what is skipped, what is refused.
+
 use waxseal_crypto::SignatureAlgorithm;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Compact JWS: every refusal by its name, every algorithm, and an oracle.
+
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
 use serde_json::json;

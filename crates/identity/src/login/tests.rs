@@ -1,3 +1,5 @@
+//! The authorization code flow, step by step, without a browser.
+
 use serde_json::json;
 use waxseal_transport::Headers;
 

@@ -1,3 +1,5 @@
+//! The callback socket, the browser flow over it, and the pasted code.
+
 use std::net::TcpStream;
 
 use super::*;

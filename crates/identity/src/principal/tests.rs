@@ -1,3 +1,5 @@
+//! Which identity and claims each kind of issuer gives.
+
 use serde_json::{Value, json};
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Token verification against an issuer that is good, wrong, slow to rotate, or down.
+
 use serde_json::{Value, json};
 use waxseal_transport::{Headers, Request, Response};
 
