@@ -102,12 +102,12 @@ mod tests {
             r#"{"artifactHash":"AQID","certificates":true,"hashAlgorithm":"sha512","nonce":1123343434,"tsaPolicyOID":"1.3.6.1.4.1.57264.2"}"#,
             Ok(most.clone()),
         );
-        check(&most.to_json(), Ok(most.clone()));
+        check(&most.to_json(), Ok(most));
         let weak = TimestampJsonRequest {
             hash_algorithm: HashAlgorithm::new("sha1"),
             ..least
         };
-        check(&weak.to_json(), Ok(weak.clone()));
+        check(&weak.to_json(), Ok(weak));
         check(
             r#"{"hashAlgorithm":"sha256"}"#,
             Err(FieldError::Missing {

@@ -163,7 +163,7 @@ fn field() {
         limit: 1024,
     };
     check(&format!(r#"{TYPE},"ctlogs":[{list}]"#), Err(error.into()));
-    let list = vec![r#"{"rawBytes":"AA=="}"#; MAX_AUTHORITY_CHAIN + 1].join(",");
+    let list = [r#"{"rawBytes":"AA=="}"#; MAX_AUTHORITY_CHAIN + 1].join(",");
     let error = FieldError::TooMany {
         field: "certificates",
         count: 11,
