@@ -214,6 +214,35 @@ fn the_shipped_roots_hold_what_they_should() {
     }
 }
 
+/// A second copy of each key, at every level, of all three client files.
+#[test]
+fn s_54_duplicate_keys_are_refused_at_every_level() {
+    use crate::json::JsonError;
+    use crate::{ClientTrustConfig, ClientTrustConfigError, SigningConfig};
+
+    let text = ClientTrustConfig {
+        trusted_root: full(),
+        signing_config: SigningConfig::staging(),
+    }
+    .to_json();
+    let keys: Vec<usize> = text.match_indices("\":").map(|(at, _)| at).collect();
+    assert!(keys.len() > 100, "{}", keys.len());
+    for at in keys {
+        let start = text[..at].rfind('"').unwrap();
+        let (before, after) = text.split_at(start);
+        let twice = format!("{before}\"{}\":null,{after}", &text[start + 1..at]);
+        assert!(
+            matches!(
+                ClientTrustConfig::from_json(twice.as_bytes()),
+                Err(ClientTrustConfigError::Field(FieldError::Json(
+                    JsonError::DuplicateKey { .. }
+                )))
+            ),
+            "{twice}"
+        );
+    }
+}
+
 /// The table in `data/trust/README.md` against the files.
 #[test]
 fn the_shipped_files_are_those_that_the_readme_names() {
