@@ -7,7 +7,6 @@ use waxseal_crypto::{Clock, Random, RandomError, Time};
 /// The system's clock. Where it stands before 1970 or after 9999 it reads as 1970, when no
 /// certificate is valid.
 #[derive(Debug, Clone, Copy, Default)]
-#[non_exhaustive]
 pub struct SystemClock;
 
 impl Clock for SystemClock {
@@ -27,7 +26,6 @@ impl Clock for SystemClock {
 
 /// AWS-LC's random generator, seeded by the system.
 #[derive(Debug, Clone, Copy, Default)]
-#[non_exhaustive]
 pub struct OsRandom;
 
 impl Random for OsRandom {

@@ -106,6 +106,12 @@ impl IdentityToken {
         self.email().unwrap_or(&self.subject)
     }
 
+    /// The connector that a broker says the log-in came through (`federated_claims`): authorities
+    /// that are told to name it do so in the certificate, in place of the broker.
+    pub fn connector(&self) -> Option<&str> {
+        self.claims.text(&["federated_claims", "connector_id"]).ok()
+    }
+
     pub(crate) fn claims(&self) -> &Claims {
         &self.claims
     }
