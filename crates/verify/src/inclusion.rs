@@ -1,0 +1,146 @@
+//! Inclusion in the log: the proof, the checkpoint that it leads to, and whose log that is.
+
+use waxseal_crypto::Time;
+use waxseal_formats::{InclusionProof, TransparencyLogEntry};
+use waxseal_tlog::{
+    Checkpoint, CheckpointError, Hash, NoteKey, OpenError, SignedNote, WitnessPolicy,
+    check_inclusion, leaf_hash,
+};
+
+use crate::authorities::Log;
+use crate::{VerificationPolicy, VerifyError};
+
+/// Whether the entry's promise was verified, and what its kind says of the log.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Evidence {
+    /// The signed entry timestamp verified: it covers the index and the time.
+    pub(crate) promise: bool,
+    /// The entry is of a kind that only version 2 logs write.
+    pub(crate) v2: bool,
+}
+
+/// Verifies the inclusion of an entry. Gives the size of the tree that it is in, or `None` if the
+/// promise stands in for the proof.
+pub(crate) fn verify(
+    log: &Log,
+    entry: &TransparencyLogEntry,
+    evidence: Evidence,
+    policy: &VerificationPolicy,
+) -> Result<Option<u64>, VerifyError> {
+    let index = entry.log_index;
+    let Some(proof) = &entry.inclusion_proof else {
+        // only reached with a verified promise that the policy accepts
+        return Ok(None);
+    };
+    // The index of a v1 log counts over all its shards, that of a proof in its own tree; only the
+    // promise binds the first one.
+    if (evidence.v2 || !evidence.promise) && proof.log_index != index {
+        return Err(VerifyError::LogIndexMismatch {
+            entry: index,
+            proof: proof.log_index,
+        });
+    }
+    let (tree_size, root_hash) = check_proof(proof, &entry.canonicalized_body)
+        .ok_or(VerifyError::InclusionProofInvalid { index })?;
+    let Some(checkpoint) = &proof.checkpoint else {
+        return if policy.accept_promise && evidence.promise {
+            Ok(None)
+        } else {
+            Err(VerifyError::CheckpointMissing { index })
+        };
+    };
+    let checkpoint = open_checkpoint(log, checkpoint, index, evidence, policy)?;
+    if checkpoint.tree_size() != tree_size || *checkpoint.root_hash() != root_hash {
+        return Err(VerifyError::CheckpointMismatch { index });
+    }
+    if policy
+        .witnesses
+        .as_deref()
+        .is_some_and(|quorum| !is_quorum_met(quorum, &checkpoint))
+    {
+        return Err(VerifyError::WitnessQuorum { index });
+    }
+    Ok(Some(tree_size))
+}
+
+/// The tree size and root hash that the proof leads to, if it holds. The leaf is the body as it was
+/// logged; that the body says what the bundle says is checked apart (`binding`).
+fn check_proof(proof: &InclusionProof, body: &[u8]) -> Option<(u64, Hash)> {
+    let index = u64::try_from(proof.log_index).ok()?;
+    let tree_size = u64::try_from(proof.tree_size).ok()?;
+    let root_hash: Hash = proof.root_hash.as_slice().try_into().ok()?;
+    let hashes = proof
+        .hashes
+        .iter()
+        .map(|hash| hash.as_slice().try_into().ok())
+        .collect::<Option<Vec<Hash>>>()?;
+    check_inclusion(&leaf_hash(body), index, tree_size, &hashes, &root_hash).ok()?;
+    Some((tree_size, root_hash))
+}
+
+/// Opens the checkpoint with the key of the entry's own log and no other: any trusted log could
+/// otherwise vouch for entries of all of them.
+fn open_checkpoint(
+    log: &Log,
+    text: &str,
+    index: i64,
+    evidence: Evidence,
+    policy: &VerificationPolicy,
+) -> Result<Checkpoint, VerifyError> {
+    let malformed = VerifyError::CheckpointMalformed { index };
+    let Ok(note) = SignedNote::parse(text) else {
+        return Err(malformed);
+    };
+    let Ok(unverified) = note.unverified_checkpoint() else {
+        return Err(malformed);
+    };
+    let key = log
+        .checkpoint_keys(evidence.v2)
+        .find(|key| note.signatures().iter().any(|line| line.is_by(&key.key)))
+        .ok_or(VerifyError::CheckpointSignatureMissing { index })?;
+    let cosigners: Vec<&NoteKey> = policy
+        .witnesses
+        .as_deref()
+        .map(|quorum| {
+            quorum
+                .witnesses()
+                .iter()
+                .map(|witness| &witness.key)
+                .collect()
+        })
+        .unwrap_or_default();
+    let checkpoint = Checkpoint::open(&note, key, &cosigners).map_err(|error| match error {
+        CheckpointError::Open(OpenError::NoKnownSignature) | CheckpointError::NotSignedByLog => {
+            VerifyError::CheckpointSignatureMissing { index }
+        }
+        CheckpointError::WrongOrigin => VerifyError::CheckpointOriginMismatch {
+            index,
+            found: unverified.origin().to_string(),
+        },
+        _ => VerifyError::CheckpointInvalid { index },
+    })?;
+    Ok(checkpoint)
+}
+
+/// Every time that vouches for the entry must be one at which the trusted root trusted the log.
+pub(crate) fn check_window(
+    log: &Log,
+    mut times: impl Iterator<Item = Time>,
+) -> Result<(), VerifyError> {
+    match times.find(|time| !log.valid_for.contains(*time)) {
+        None => Ok(()),
+        Some(time) => Err(VerifyError::LogExpired {
+            log: log.origin.clone(),
+            time,
+        }),
+    }
+}
+
+fn is_quorum_met(quorum: &WitnessPolicy, checkpoint: &Checkpoint) -> bool {
+    quorum.is_met_by(|witness| {
+        checkpoint
+            .cosignatures()
+            .iter()
+            .any(|cosignature| cosignature.cosigner == witness)
+    })
+}
