@@ -96,9 +96,11 @@ impl TransparencyLogEntry {
             kind: kind_version.string("kind")?,
             version: kind_version.string("version")?,
             integrated_time: message.int64("integratedTime")?,
+            // A promise without bytes promises nothing.
             inclusion_promise: promise
                 .map(|promise| promise.bytes("signedEntryTimestamp"))
-                .transpose()?,
+                .transpose()?
+                .filter(|promise| !promise.is_empty()),
             inclusion_proof: proof.map(InclusionProof::read).transpose()?,
             canonicalized_body: message.required_bytes("canonicalizedBody")?,
         })

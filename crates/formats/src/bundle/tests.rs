@@ -468,6 +468,12 @@ fn promise_missing() {
         "\"other\"",
         BundleError::PromiseMissing { entry: 0 },
     );
+    check(
+        &v01(),
+        "/////////w==",
+        "",
+        BundleError::PromiseMissing { entry: 0 },
+    );
 }
 
 #[test]
