@@ -157,7 +157,7 @@ fn verdict(text: &[u8]) -> Verdict {
     }
 }
 
-fn same<T: PartialEq + std::fmt::Debug>(found: T, expected: T) -> Result<(), Failed> {
+fn same<T: Copy + PartialEq + std::fmt::Debug>(found: T, expected: T) -> Result<(), Failed> {
     if found == expected {
         Ok(())
     } else {
