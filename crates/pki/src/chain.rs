@@ -233,12 +233,6 @@ impl CaChain {
         if let Some(oid) = leaf.unknown_critical_extension() {
             return Err(PathError::UnknownCriticalExtension { oid });
         }
-        if leaf
-            .key_usage()
-            .is_some_and(|usage| !usage.digital_signature)
-        {
-            return Err(PathError::KeyUsage);
-        }
         let der = CertificateDer::from(leaf.der());
         let entity = webpki::EndEntityCert::try_from(&der).map_err(PathError::from_webpki)?;
         let algorithms: Vec<&dyn SignatureVerificationAlgorithm> =
@@ -257,6 +251,12 @@ impl CaChain {
                     None,
                 )
                 .map_err(PathError::from_webpki)?;
+        }
+        if leaf
+            .key_usage()
+            .is_some_and(|usage| !usage.digital_signature)
+        {
+            return Err(PathError::KeyUsage);
         }
         Ok(())
     }

@@ -34,6 +34,8 @@ mod path;
 mod sct;
 mod search;
 mod splice;
+#[cfg(test)]
+mod testing;
 pub mod timestamp;
 mod webpki_adaptor;
 

@@ -9,7 +9,7 @@ mod token;
 mod tst_info;
 
 pub use authority::{AuthorityError, TimestampAuthority, TimestampError, VerifiedTimestamp};
-pub use builder::{BuildError, Grant, TokenBuilder};
+pub use builder::{BuildError, Grant, TokenBuilder, UnsignedToken};
 pub use request::{MAX_NONCE, MAX_REQUEST, MessageImprint, RequestError, TimestampRequest};
 pub use response::{MAX_RESPONSE, PkiFailure, ResponseError, TimestampResponse};
 pub use token::{MAX_TOKEN_CERTIFICATES, TimestampToken, TokenError};

@@ -1,7 +1,7 @@
 //! Timestamp tokens in the making (RFC 3161 §2.4.2, RFC 5652 §5.4, RFC 5816 §2).
 
 use der::asn1::ObjectIdentifier;
-use waxseal_crypto::{Digest, HashAlgorithm, Input, SignError, Signer, Time};
+use waxseal_crypto::{Digest, HashAlgorithm, Signer, Time};
 
 use crate::element::{
     self, GENERALIZED_TIME, INTEGER, OCTET_STRING, SEQUENCE, SET, context, encode, encode_oid,
@@ -35,8 +35,17 @@ pub struct Grant {
     pub accuracy_seconds: u8,
 }
 
+/// A token that lacks its signature.
+#[derive(Debug, Clone)]
+pub struct UnsignedToken<'a> {
+    builder: &'a TokenBuilder,
+    content: Vec<u8>,
+    attributes: Vec<u8>,
+    certificates: bool,
+}
+
 /// Why no token can be made.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildError {
     /// The signer's key is not the one in the certificate.
@@ -48,9 +57,6 @@ pub enum BuildError {
         /// The signer's algorithm.
         algorithm: waxseal_crypto::SignatureAlgorithm,
     },
-    /// The signer failed.
-    #[error("the timestamp was not signed")]
-    Sign(#[from] SignError),
 }
 
 impl Grant {
@@ -61,6 +67,23 @@ impl Grant {
             serial,
             accuracy_seconds: 1,
         }
+    }
+}
+
+impl UnsignedToken<'_> {
+    /// The message to sign: the attributes as a SET OF in DER order (RFC 5652 §5.4).
+    pub fn signing_input(&self) -> &[u8] {
+        &self.attributes
+    }
+
+    /// The token, a CMS ContentInfo, with the signature over [`Self::signing_input`].
+    pub fn finish(&self, signature: &[u8]) -> Vec<u8> {
+        self.builder.signed_data(
+            &self.content,
+            &self.attributes,
+            signature,
+            self.certificates,
+        )
     }
 }
 
@@ -98,21 +121,17 @@ impl TokenBuilder {
         &self.certificate
     }
 
-    /// Makes a token: a CMS ContentInfo. The request's policy is used if it has one; whether that
-    /// policy is accepted, and whether the time is right, is the caller's to decide.
-    ///
-    /// # Errors
-    /// [`BuildError::Sign`].
-    pub async fn build(
-        &self,
-        signer: &dyn Signer,
-        request: &TimestampRequest,
-        grant: Grant,
-    ) -> Result<Vec<u8>, BuildError> {
+    /// Lays a token out, for the signer to sign. The request's policy is used if it has one;
+    /// whether that policy is accepted, and whether the time is right, is the caller's to decide.
+    pub fn prepare(&self, request: &TimestampRequest, grant: Grant) -> UnsignedToken<'_> {
         let content = self.tst_info(request, grant);
         let attributes = self.signed_attributes(&content, grant.time);
-        let signature = signer.sign(Input::Message(&attributes)).await?;
-        Ok(self.signed_data(&content, &attributes, &signature, request.certificates))
+        UnsignedToken {
+            builder: self,
+            content,
+            attributes,
+            certificates: request.certificates,
+        }
     }
 
     fn tst_info(&self, request: &TimestampRequest, grant: Grant) -> Vec<u8> {
