@@ -8,7 +8,6 @@ const NOON: &str = "2026-06-01T12:00:00Z";
 struct World {
     root: Party,
     intermediate: Party,
-    leaf: Party,
     chain: Vec<Draft>,
     end: Draft,
 }
@@ -29,7 +28,6 @@ fn world() -> World {
     World {
         root,
         intermediate,
-        leaf,
         chain: vec![above, root_draft],
         end,
     }

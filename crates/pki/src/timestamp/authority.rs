@@ -222,11 +222,11 @@ impl TimestampAuthority {
     }
 
     fn verify_embedded(&self, token: &TimestampToken) -> Result<(), TimestampError> {
-        // Certificates that do not parse are nobody's signer.
+        // Certificates that do not parse, and those of authorities, are nobody's signer.
         let parsed = token.certificates().map(Certificate::parse);
         let signer = parsed
             .filter_map(Result::ok)
-            .find(|certificate| token.is_signed_by(certificate))
+            .find(|certificate| !certificate.is_ca() && token.is_signed_by(certificate))
             .ok_or(TimestampError::UnknownSigner)?;
         if !token.names_certificate(&signer) {
             return Err(TimestampError::WrongSigningCertificate);
