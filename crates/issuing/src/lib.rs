@@ -21,11 +21,14 @@
 //! let subject = Subject::new("example root", "example.com");
 //! let from = Time::parse_rfc3339("2026-01-01T00:00:00Z")?;
 //! let validity = Validity::starting(from, Duration::from_secs(10 * 365 * 86_400))?;
-//! let random = waxseal_crypto_aws_lc::OsRandom;
+//! let random = waxseal_crypto_aws_lc::OsRandom::default();
 //! let root = issue_root(&*signer, &subject, validity, &random).await?;
 //! assert!(root.is_ca());
 //! # Ok(())
 //! # }
+//! # use std::task::{Context, Poll, Waker};
+//! # let poll = std::pin::pin!(example()).poll(&mut Context::from_waker(Waker::noop()));
+//! # assert!(matches!(poll, Poll::Ready(Ok(()))));
 //! ```
 //!
 //! **Trust.** Assumes that its caller has checked whose key and names these are, and that `Random`
