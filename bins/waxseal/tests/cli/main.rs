@@ -9,6 +9,7 @@
 
 mod inspect;
 mod made;
+mod mutations;
 mod prose;
 mod run;
 mod verify;
