@@ -7,7 +7,7 @@ use waxseal_formats::claims::ClaimName;
 use waxseal_pki::{CaChain, Certificate, PathError, SubjectAltName, VerifiedPath};
 
 use crate::authorities::CertificateAuthority;
-use crate::{Identity, Subject, SubjectKind, VerifiedTime, VerifyError};
+use crate::{Identity, Subject, SubjectKind, VerifyError};
 
 /// The arc of Sigstore's user names: the type of an `otherName`.
 const USER_NAME: &str = "1.3.6.1.4.1.57264.1.7";
@@ -20,14 +20,14 @@ const ISSUER_V2: u8 = 8;
 pub(crate) fn verify_path<'a>(
     authorities: &'a [CertificateAuthority],
     leaf: &'a Certificate,
-    times: &[VerifiedTime],
+    times: &(impl Iterator<Item = Time> + Clone),
 ) -> Result<VerifiedPath<'a>, VerifyError> {
     let mut nearest = VerifyError::CertificateUntrusted;
     for authority in authorities {
         if !authority.chain.names_issuer_of(leaf) {
             continue;
         }
-        match verify_with(authority, leaf, times) {
+        match verify_with(authority, leaf, times.clone()) {
             Ok(path) => return Ok(path),
             Err(error) => nearest = nearest.later(error),
         }
@@ -38,9 +38,8 @@ pub(crate) fn verify_path<'a>(
 fn verify_with<'a>(
     authority: &'a CertificateAuthority,
     leaf: &'a Certificate,
-    times: &[VerifiedTime],
+    mut times: impl Iterator<Item = Time> + Clone,
 ) -> Result<VerifiedPath<'a>, VerifyError> {
-    let mut times = times.iter().map(|verified| verified.time);
     let outside = |time: &Time| !authority.valid_for.contains(*time);
     if let Some(time) = times.clone().find(outside) {
         return Err(VerifyError::CertificateAuthorityExpired { time });

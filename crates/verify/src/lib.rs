@@ -45,6 +45,7 @@ mod identity;
 mod inclusion;
 mod limits;
 mod operators;
+mod parts;
 mod pattern;
 mod policy;
 mod sct;

@@ -22,7 +22,7 @@ pub(crate) fn verify_timestamps(
         .collect()
 }
 
-fn verify_timestamp(
+pub(crate) fn verify_timestamp(
     authorities: &[Tsa],
     token: &[u8],
     signature: &[u8],

@@ -24,7 +24,7 @@ use crate::{
 /// authorities' own chains are verified. No verdict about a bundle is ever kept.
 pub struct Verifier {
     provider: CryptoProvider,
-    authorities: Authorities,
+    pub(crate) authorities: Authorities,
     skipped: Vec<Skipped>,
 }
 
@@ -122,7 +122,8 @@ impl Verifier {
         let Some(leaf) = leaf else {
             return check_key(policy, times);
         };
-        let path = certificate::verify_path(&self.authorities.certificate, leaf, times)?;
+        let instants = times.iter().map(|verified| verified.time);
+        let path = certificate::verify_path(&self.authorities.certificate, leaf, &instants)?;
         sct::check(&self.authorities.ct_logs, &path, policy.scts, now)?;
         let identity = certificate::identity_of(leaf)?;
         let identity_checked = match &policy.signer {
