@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
 use serde_json::json;
-use waxseal_crypto::SignatureAlgorithm;
+use waxseal_crypto::{BoxFuture, LocalSigner, PublicKey, SignatureAlgorithm};
 
 use super::*;
 use crate::testing::{Key, P256, RSA, good_claims, run};
@@ -280,6 +280,39 @@ fn signature() {
         &P256.set(),
         &ALL,
         "Signature",
+    );
+}
+
+/// A P-256 key whose signatures are not DER.
+struct Careless(Box<dyn LocalSigner>);
+
+impl Signer for Careless {
+    fn public_key(&self) -> &PublicKey {
+        self.0.public_key()
+    }
+
+    fn algorithm(&self) -> SignatureAlgorithm {
+        self.0.algorithm()
+    }
+
+    fn sign<'a>(&'a self, _: Input<'a>) -> BoxFuture<'a, Result<Vec<u8>, SignError>> {
+        Box::pin(async { Ok(vec![0; 64]) })
+    }
+}
+
+#[test]
+fn malformed_signature() {
+    let algorithm = SignatureAlgorithm::EcdsaP256Sha256;
+    let key = waxseal_crypto_aws_lc::provider()
+        .generate(algorithm)
+        .unwrap();
+    let signer = waxseal_crypto_aws_lc::provider()
+        .signer(&key, algorithm)
+        .unwrap();
+    let error = run(sign_jws(&Careless(signer), "k", b"{}")).unwrap_err();
+    assert!(
+        matches!(error, JwsSignError::MalformedSignature),
+        "{error:?}"
     );
 }
 
