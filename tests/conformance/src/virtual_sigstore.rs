@@ -70,6 +70,11 @@ struct Ca {
 impl Instance {
     /// Services of an operator; its logs are called `v1.HOST` and `v2.HOST`.
     pub fn new(operator: &str, host: &str) -> Self {
+        Self::with_intermediate(operator, host, 365 * 86_400)
+    }
+
+    /// The same, with an intermediate of the CA that ends so many seconds after the beginning.
+    pub fn with_intermediate(operator: &str, host: &str, end: u64) -> Self {
         let p384 = SignatureAlgorithm::EcdsaP384Sha384;
         let p256 = SignatureAlgorithm::EcdsaP256Sha256;
         let (root_key, ca_key) = (key(p384), key(p384));
@@ -88,7 +93,7 @@ impl Instance {
             &Subject::new("intermediate", host),
             ca_key.public_key(),
             Purpose::CodeSigning,
-            lifetime(Duration::from_secs(365 * 86_400)),
+            lifetime(Duration::from_secs(end)),
             &OsRandom,
         ))
         .unwrap();
