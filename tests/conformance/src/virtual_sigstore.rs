@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use waxseal_crypto::{CryptoProvider, LocalSigner, Random as _, SignatureAlgorithm, Time};
+use waxseal_crypto::{CryptoProvider, Input, LocalSigner, Random as _, SignatureAlgorithm, Time};
 use waxseal_crypto_aws_lc::OsRandom;
 use waxseal_formats::{
     CertificateAuthority, HashAlgorithm, KeyDetails, PublicKey, TimeRange, Timestamp,
@@ -170,10 +170,9 @@ impl Instance {
         let mut serial = [0; 20];
         OsRandom.fill(&mut serial).unwrap();
         let request = TimestampRequest::new(digest);
-        let token = self
-            .tsa
-            .build(&*self.tsa_key, &request, Grant::new(time, serial));
-        TimestampResponse::encode_granted(&ready(token).unwrap())
+        let token = self.tsa.prepare(&request, Grant::new(time, serial));
+        let signature = self.tsa_key.sign_now(Input::Message(token.signing_input()));
+        TimestampResponse::encode_granted(&token.finish(&signature.unwrap()))
     }
 
     /// The certificates of the CA: intermediate and root.
