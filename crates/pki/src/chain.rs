@@ -308,7 +308,11 @@ impl<'a> VerifiedPath<'a> {
     }
 }
 
-fn check_dates(depth: usize, certificate: &Certificate, time: Time) -> Result<(), PathError> {
+pub(crate) fn check_dates(
+    depth: usize,
+    certificate: &Certificate,
+    time: Time,
+) -> Result<(), PathError> {
     if time < certificate.not_before() {
         return Err(PathError::NotYetValid {
             depth,

@@ -45,8 +45,9 @@ pub enum SubjectAltName {
         /// The text.
         value: String,
     },
-    /// A name of another kind: its context tag (RFC 5280 §4.2.1.6: 4 is a directoryName, 7 an
-    /// iPAddress), or 0 for an otherName that is not a UTF8String.
+    /// `iPAddress`.
+    Ip(core::net::IpAddr),
+    /// A name of another kind: its context tag (RFC 5280 §4.2.1.6: 4 is a directoryName), or 0 for an otherName that is not a UTF8String.
     Other {
         /// The number in the tag.
         tag: u8,
@@ -303,11 +304,18 @@ fn parse_name(name: &Element<'_>) -> Result<SubjectAltName, NotDer> {
         0x81 => ascii().map(SubjectAltName::Email),
         0x82 => ascii().map(SubjectAltName::Dns),
         0x86 => ascii().map(SubjectAltName::Uri),
-        0xa3 | 0xa4 | 0xa5 | 0x87 | 0x88 => Ok(SubjectAltName::Other {
+        0x87 => ip_address(name.value).map(SubjectAltName::Ip),
+        0xa3 | 0xa4 | 0xa5 | 0x88 => Ok(SubjectAltName::Other {
             tag: name.tag & 0x1f,
         }),
         _ => Err(NotDer),
     }
+}
+
+fn ip_address(octets: &[u8]) -> Result<core::net::IpAddr, NotDer> {
+    let v4 = <[u8; 4]>::try_from(octets).map(Into::into);
+    v4.or_else(|_| <[u8; 16]>::try_from(octets).map(Into::into))
+        .map_err(|_| NotDer)
 }
 
 fn other_name(mut fields: Cursor<'_>) -> Result<SubjectAltName, NotDer> {

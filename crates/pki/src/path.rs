@@ -3,7 +3,8 @@
 use der::asn1::ObjectIdentifier;
 use waxseal_crypto::Time;
 
-use crate::Certificate;
+use crate::profile::Rule;
+use crate::{Certificate, CertificateError};
 
 /// What a leaf is for (RFC 5280 §4.2.1.12).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,6 +122,20 @@ pub enum PathError {
     /// The signature is by an algorithm that the provider or the key does not have.
     #[error("the certificate's signature algorithm is not supported, or not by its issuer's key")]
     UnsupportedAlgorithm,
+    /// A certificate of the path does not parse.
+    #[error(transparent)]
+    Certificate(CertificateError),
+    /// A certificate of a path that was looked for breaks a rule of its profile.
+    #[error("certificate {depth} of the path breaks the rule about {rule:?}")]
+    Profile {
+        /// Which one.
+        depth: usize,
+        /// The rule.
+        rule: Rule,
+    },
+    /// The certificate is valid, and not that of the host in question.
+    #[error("the certificate is not that of this host")]
+    WrongHost,
     /// Looking for a path took more work than any honest one takes (K-07).
     #[error("the search for a path was given up: too many signatures, constraints or candidates")]
     BudgetExceeded,

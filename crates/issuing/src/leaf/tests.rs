@@ -1,3 +1,5 @@
+//! Tests of the whole crate: every profile and every refusal.
+
 use super::*;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;

@@ -1,3 +1,5 @@
+//! Tests of the file above.
+
 use super::*;
 use crate::element::{OID, encode};
 use crate::testing::{Draft, Party, ca, email, extension, time, unknown, usage};

@@ -1,4 +1,7 @@
+//! Tests of the file above.
+
 use super::*;
+use crate::PathSearch;
 use crate::element::encode;
 use crate::testing::{Draft, Party, ca, eku, email, extension, provider, time, unknown, usage};
 use waxseal_crypto::SignatureAlgorithm;
@@ -404,20 +407,114 @@ mod path_error {
             })
             .collect();
         let intermediates: Vec<&[u8]> = intermediates.iter().map(Vec::as_slice).collect();
-        let leaf = Draft::new(&same, &Party::new("leaf"), &[eku(false, &[3])]).der(&same);
+        let ski = extension(&[0x55, 0x1d, 0x0e], false, &[4, 1, 7]);
+        let aki = extension(&[0x55, 0x1d, 0x23], false, &[0x30, 3, 0x80, 1, 7]);
+        let leaf = Draft::new(&same, &Party::new("leaf"), &[eku(false, &[3]), aki]).der(&same);
         let search = |anchor: &Party| {
-            let anchor = Draft::new(&root, anchor, &[ca(None)]).der(&root);
+            let anchor = Draft::new(&root, anchor, &[ca(None), ski.clone()]).der(&root);
             let purpose = Purpose::CodeSigning;
-            crate::build_path(
-                provider(),
-                &leaf,
-                &intermediates,
-                &[&anchor],
-                time(NOON),
-                purpose,
-            )
+            let anchors = [&anchor[..]];
+            let search = PathSearch::new(provider(), &anchors, &intermediates, time(NOON), purpose);
+            search.find(&leaf).map(|path| path.len())
         };
-        assert_eq!(search(&same), Ok(Vec::new()));
+        assert_eq!(search(&same), Ok(1));
         assert_eq!(search(&Party::new("ca")), Err(PathError::BudgetExceeded));
+    }
+}
+
+/// Paths that are looked for, through an intermediate that is not trusted.
+mod search {
+    use super::*;
+
+    struct Found {
+        root: Vec<u8>,
+        intermediate: Vec<u8>,
+        leaf: Vec<u8>,
+    }
+
+    fn id(last: u8, value: &[u8]) -> Vec<u8> {
+        extension(&[0x55, 0x1d, last], false, value)
+    }
+
+    fn made(change: impl FnOnce(&mut Draft, &mut Draft, &mut Draft)) -> Found {
+        let (root, above, leaf) = (Party::new("root"), Party::new("ca"), Party::new("leaf"));
+        let (ski, aki) = (id(0x0e, &[4, 1, 7]), id(0x23, &[0x30, 3, 0x80, 1, 7]));
+        let mut first = Draft::new(&root, &root, &[ca(None), ski.clone()]);
+        let mut second = Draft::new(&root, &above, &[ca(None), ski, aki.clone()]);
+        let host = encode(SEQUENCE, &[encode(0x82, &["example.com"])]);
+        let mut third = Draft::new(&above, &leaf, &[aki, id(0x11, &host)]);
+        change(&mut first, &mut second, &mut third);
+        Found {
+            root: first.der(&root),
+            intermediate: second.der(&root),
+            leaf: third.der(&above),
+        }
+    }
+
+    impl Found {
+        fn find(&self, host: Option<&str>, limit: Option<usize>) -> Result<usize, PathError> {
+            let (anchors, between) = ([&self.root[..]], [&self.intermediate[..]]);
+            let (time, purpose) = (time(NOON), Purpose::ServerAuth);
+            let mut search = PathSearch::new(provider(), &anchors, &between, time, purpose);
+            search.max_intermediates = limit;
+            let found = match host {
+                Some(host) => search.find_for_host(&self.leaf, host),
+                None => search.find(&self.leaf),
+            };
+            found.map(|path| path.len())
+        }
+    }
+
+    #[test]
+    fn a_path_is_found() {
+        let found = made(|_, _, _| ());
+        assert_eq!(found.find(None, None), Ok(2));
+        assert_eq!(found.find(Some("example.com"), Some(1)), Ok(2));
+    }
+
+    #[test]
+    fn wrong_host() {
+        let found = made(|_, _, _| ());
+        for host in ["example.org", "127.0.0.1", "", "a b"] {
+            assert_eq!(
+                found.find(Some(host), None),
+                Err(PathError::WrongHost),
+                "{host}"
+            );
+        }
+    }
+
+    #[test]
+    fn profile() {
+        use crate::Rule;
+        let found = made(|_, second, _| second.extensions.truncate(2));
+        let rule = Rule::AuthorityKeyIdentifier;
+        assert_eq!(
+            found.find(None, None),
+            Err(PathError::Profile { depth: 1, rule })
+        );
+        let found = made(|_, _, _| ());
+        let rule = Rule::TooManyIntermediates;
+        assert_eq!(
+            found.find(None, Some(0)),
+            Err(PathError::Profile { depth: 2, rule })
+        );
+    }
+
+    #[test]
+    fn anchors_expire_too() {
+        let found = made(|first, _, _| first.not_after = time("2026-05-01T00:00:00Z"));
+        assert!(matches!(
+            found.find(None, None),
+            Err(PathError::Expired { depth: 2, .. })
+        ));
+    }
+
+    #[test]
+    fn certificate() {
+        let mut found = made(|_, _, _| ());
+        found.leaf.truncate(9);
+        let expected = PathError::Certificate(CertificateError::Malformed);
+        assert_eq!(found.find(None, None), Err(expected));
     }
 }

@@ -1,3 +1,5 @@
+//! Tests of the file above.
+
 use super::*;
 use crate::element::encode;
 
@@ -18,8 +20,13 @@ fn names() {
     );
     check(
         encode(0x87, &[[127, 0, 0, 1]]),
-        Some(SubjectAltName::Other { tag: 7 }),
+        Some(SubjectAltName::Ip([127, 0, 0, 1].into())),
     );
+    check(
+        encode(0x87, &[[0; 16]]),
+        Some(SubjectAltName::Ip([0; 16].into())),
+    );
+    check(encode(0x87, &[[0; 5]]), None);
     check(
         encode(0xa4, &[[0x30, 0]]),
         Some(SubjectAltName::Other { tag: 4 }),

@@ -1,3 +1,5 @@
+//! Tests of the file above.
+
 use super::*;
 use crate::element::{OCTET_STRING, encode};
 use crate::testing::{Draft, Party, eku, email, extension, fresh, provider, sign, unknown};

@@ -6,7 +6,7 @@ use der::asn1::ObjectIdentifier;
 use waxseal_crypto::{CryptoProvider, Digest, KeyError, PublicKey, SignatureAlgorithm, Time};
 
 use crate::path::{PathError, Purpose};
-use crate::search::build_path;
+use crate::search::PathSearch;
 use crate::timestamp::TimestampToken;
 use crate::webpki_adaptor::OneKey;
 use crate::{CaChain, Certificate, CertificateError, ChainError, algorithm};
@@ -246,14 +246,9 @@ impl TimestampAuthority {
                 .collect();
             let time = token.info().time;
             self.chain.check_time(time)?;
-            build_path(
-                self.provider,
-                signer.der(),
-                &intermediates,
-                &anchors,
-                time,
-                Purpose::TimeStamping,
-            )?;
+            let purpose = Purpose::TimeStamping;
+            PathSearch::new(self.provider, &anchors, &intermediates, time, purpose)
+                .find(signer.der())?;
         }
         let key = signer.public_key().map_err(Clone::clone)?;
         check_signature(token, key, &OneKey::all(self.provider, key))

@@ -1,3 +1,5 @@
+//! Tests of the file above.
+
 use super::*;
 use crate::element::{INTEGER, OCTET_STRING, SEQUENCE, encode};
 use crate::testing::{Draft, Party, TokenDraft, attribute, ca, eku, provider, tst_info, unknown};

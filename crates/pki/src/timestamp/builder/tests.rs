@@ -1,3 +1,5 @@
+//! Tests of the file above.
+
 use super::*;
 use crate::testing::{Draft, Party, ca, eku, provider, sign, time};
 use crate::timestamp::{TimestampAuthority, TimestampResponse, TimestampToken, VerifiedTimestamp};

@@ -1,3 +1,5 @@
+//! Tests of the file above.
+
 use super::*;
 use crate::element::encode_oid;
 

@@ -1,3 +1,5 @@
+//! Tests of the file above.
+
 use super::*;
 
 const ALL: [(PkiFailure, u32); 8] = [
