@@ -7,6 +7,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::LazyLock;
 
 use waxseal_tests_architecture as rules;
 use waxseal_tests_architecture::{REACH, Tree, Violation};
@@ -16,9 +17,10 @@ fn root() -> &'static Path {
 }
 
 fn check(rule: fn(&Tree) -> Vec<Violation>) {
-    let tree = Tree::read(root()).unwrap();
+    static TREE: LazyLock<Tree> = LazyLock::new(|| Tree::read(root()).unwrap());
+    let tree = &*TREE;
     assert!(tree.sources().len() > 50, "the tree is not this repository");
-    report(&rule(&tree));
+    report(&rule(tree));
 }
 
 fn report(violations: &[Violation]) {
@@ -144,4 +146,9 @@ fn no_local_paths() {
 #[test]
 fn no_stale_exceptions() {
     check(rules::no_stale_exceptions);
+}
+
+#[test]
+fn error_variants_are_tested() {
+    check(rules::error_variants_are_tested);
 }

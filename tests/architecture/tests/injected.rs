@@ -413,6 +413,44 @@ fn no_local_paths() {
 }
 
 #[test]
+fn error_variants_are_tested() {
+    let rule = rules::error_variants_are_tested;
+    let error = "pub enum XError {\n #[error(\"a\")]\n TooLong { found: usize },\n BadTag(Vec<u8>),\n Empty,\n}";
+    let tests = |code: &str| format!("{error}\n#[cfg(test)]\nmod tests {{ {code} }}");
+    let path = "crates/pki/src/a.rs";
+    check(rule, path, error, 3);
+    check(
+        rule,
+        path,
+        &tests("fn too_long() { XError::BadTag; XError::Empty }"),
+        0,
+    );
+    check(
+        rule,
+        path,
+        &tests("fn v_13_too_long() { XError::BadTag }"),
+        1,
+    );
+    // What the code itself names is no test, and private errors are the crate's own affair.
+    check(
+        rule,
+        path,
+        &format!("{error} fn f() {{ XError::Empty }}"),
+        3,
+    );
+    check(rule, path, &error.replace("pub ", ""), 0);
+    let apart = Tree::of([
+        (path, error),
+        (
+            "crates/pki/src/a/tests.rs",
+            "fn too_long() { XError::BadTag }",
+        ),
+        ("tests/conformance/tests/x.rs", "fn f() { XError::Empty }"),
+    ]);
+    assert_eq!(rule(&apart), []);
+}
+
+#[test]
 fn no_stale_exceptions() {
     // The tree has none of the files that the rows name.
     let found = rules::no_stale_exceptions(&Tree::default());
