@@ -7,6 +7,7 @@
     reason = "what is not as expected fails the test"
 )]
 
+mod identity;
 mod inspect;
 mod made;
 mod mutations;
