@@ -1,0 +1,262 @@
+//! Log-in by e-mail code (authority.md §2.6).
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use waxseal_crypto::{Digest, sha256};
+use waxseal_identity::EmailAddress;
+
+use crate::client::Redirect;
+use crate::grant::{grant_key, grant_life};
+use crate::limits::{
+    ATTEMPTS_PER_CODE, CODES_PER_ADDRESS, CODES_PER_PEER, FAILURES_IN_ALL, FAILURES_PER_ADDRESS,
+    FAILURES_PER_PEER, peer_name,
+};
+use crate::login::{Answer, Outcome, answer_to, login_key, own};
+use crate::records::{Challenge, Grant, Login, Proven, read, write};
+use crate::secret::{Secret, same};
+use crate::service::{Fault, LoginEvent, Refusal, Service};
+use crate::{CodeMail, LoginCode, Slot, transact};
+
+/// How long a code counts.
+const CODE_LIFE: Duration = Duration::from_secs(600);
+
+impl Service {
+    /// Sends a code to an address and makes it the one that counts; an older one is void.
+    ///
+    /// An address that may not log in gets no mail, and everything else is the same: the page, the
+    /// records and the waiting do not tell who is admitted.
+    pub(crate) async fn send_code(
+        self: &Arc<Self>,
+        request: &str,
+        cookie: Option<&str>,
+        address: &str,
+        peer: Option<IpAddr>,
+    ) -> Result<(), Refusal> {
+        // Before the address is looked at: who does not own the log-in learns nothing of it.
+        self.login(request, cookie).await?;
+        let address = EmailAddress::parse(address.trim())
+            .map_err(|_| Refusal::BadAddress)?
+            .normalized();
+        let now = self.now();
+        let code = LoginCode::generate(&*self.context.random)?;
+        let admitted = self.config.admits(address.domain());
+        let key = login_key(request);
+        let mac = if admitted {
+            self.context
+                .code_key
+                .mac(key.as_bytes(), address.as_str(), &code)
+        } else {
+            // No code has this digest, so none that is typed is right.
+            Secret::generate(&*self.context.random)?.digest()
+        };
+        let challenge = Challenge {
+            address: address.as_str().to_owned(),
+            mac,
+            expires: now.checked_add(CODE_LIFE).unwrap_or(now).unix_seconds(),
+            attempts_left: ATTEMPTS_PER_CODE,
+        };
+        let keys = vec![
+            key,
+            CODES_PER_ADDRESS.key(address.as_str()),
+            CODES_PER_PEER.key(&peer_name(peer)),
+        ];
+        let (cookie, limited) = (cookie.map(str::to_owned), !self.config.is_outbox());
+        let outcome = transact(&*self.context.store, keys, now, move |slots| {
+            let [login, of_address, of_peer] = slots else {
+                return Err(Refusal::UnknownLogin);
+            };
+            let mut owned = own(read(Some(login)), cookie.as_deref(), now)?;
+            if limited {
+                let wait = |retry| Refusal::TooManyCodes { retry };
+                CODES_PER_ADDRESS
+                    .admit(Some(of_address), now)
+                    .map_err(wait)?;
+                CODES_PER_PEER.admit(Some(of_peer), now).map_err(wait)?;
+                CODES_PER_ADDRESS.note(Some(of_address), now);
+                CODES_PER_PEER.note(Some(of_peer), now);
+            }
+            owned.challenge = Some(challenge);
+            let expires = owned.expires;
+            write(Some(login), &owned, expires);
+            Ok(())
+        });
+        if let Err(refusal) = outcome.await? {
+            self.audit(LoginEvent::Limited, address.as_str(), peer);
+            return Err(refusal);
+        }
+        if admitted {
+            self.deliver(address, code, peer).await?;
+        }
+        Ok(())
+    }
+
+    /// Hands the mail over. With a mail server nobody waits for it, for the waiting would tell
+    /// who is admitted; the outbox admits everybody, and a failure there is shown at once.
+    async fn deliver(
+        self: &Arc<Self>,
+        to: EmailAddress,
+        code: LoginCode,
+        peer: Option<IpAddr>,
+    ) -> Result<(), Fault> {
+        let address = to.as_str().to_owned();
+        let mail = CodeMail {
+            to,
+            code,
+            instance: self.config.name(),
+            host: self.config.host(),
+            peer,
+            time: self.now(),
+        };
+        if self.config.is_outbox() {
+            self.context.mailer.send(mail).await?;
+            self.audit(LoginEvent::CodeSent, &address, peer);
+            return Ok(());
+        }
+        let service = Arc::clone(self);
+        tokio::spawn(async move {
+            let event = match service.context.mailer.send(mail).await {
+                Ok(()) => LoginEvent::CodeSent,
+                Err(error) => {
+                    let cause = error.0.to_string();
+                    tracing::error!(cause = cause.escape_debug().to_string(), "no mail was sent");
+                    LoginEvent::MailFailed
+                }
+            };
+            service.audit(event, &address, peer);
+        });
+        Ok(())
+    }
+
+    /// Judges a code that was typed. The right one ends the log-in: in one transaction the log-in
+    /// is gone and the grant is there, so of two that come at once one wins.
+    pub(crate) async fn check_code(
+        &self,
+        request: &str,
+        cookie: Option<&str>,
+        typed: &str,
+        peer: Option<IpAddr>,
+    ) -> Result<Answer, Refusal> {
+        let login = self.login(request, cookie).await?;
+        let typed = LoginCode::typed(typed).ok_or(Refusal::NotACode)?;
+        let address = login
+            .challenge
+            .as_ref()
+            .ok_or(Refusal::NoCode)?
+            .address
+            .clone();
+        let now = self.now();
+        let key = login_key(request);
+        let code = Secret::generate(&*self.context.random)?;
+        let keys = vec![
+            key,
+            FAILURES_PER_ADDRESS.key(&address),
+            FAILURES_PER_PEER.key(&peer_name(peer)),
+            FAILURES_IN_ALL.key(""),
+            grant_key(code.expose()),
+        ];
+        let attempt = Attempt {
+            cookie: cookie.map(str::to_owned),
+            mac: self.context.code_key.mac(key.as_bytes(), &address, &typed),
+            address: address.clone(),
+            connector_id: self.email_connector_id().to_owned(),
+            now,
+        };
+        let judged = transact(&*self.context.store, keys, now, move |slots| {
+            attempt.judge(slots)
+        });
+        match judged.await? {
+            Ok(login) => {
+                self.audit(LoginEvent::Granted, &address, peer);
+                answer_to(&login, Outcome::Code(code))
+            }
+            Err(refusal) => {
+                let event = match refusal {
+                    Refusal::TooManyFailures { .. } => LoginEvent::Limited,
+                    _ => LoginEvent::WrongCode,
+                };
+                self.audit(event, &address, peer);
+                Err(refusal)
+            }
+        }
+    }
+}
+
+/// One typed code, within the transaction that judges it.
+struct Attempt {
+    cookie: Option<String>,
+    mac: [u8; 32],
+    address: String,
+    connector_id: String,
+    now: waxseal_crypto::Time,
+}
+
+impl Attempt {
+    fn judge(self, slots: &mut [Slot]) -> Result<Login, Refusal> {
+        let [login, of_address, of_peer, in_all, grant] = slots else {
+            return Err(Refusal::UnknownLogin);
+        };
+        let now = self.now;
+        let mut owned = own(read(Some(login)), self.cookie.as_deref(), now)?;
+        let live = |challenge: &Challenge| {
+            challenge.address == self.address
+                && challenge.attempts_left > 0
+                && challenge.expires > now.unix_seconds()
+        };
+        let mut challenge = owned.challenge.take().filter(live).ok_or(Refusal::NoCode)?;
+        let wait = |retry| Refusal::TooManyFailures { retry };
+        FAILURES_PER_ADDRESS
+            .admit(Some(of_address), now)
+            .map_err(wait)?;
+        FAILURES_PER_PEER.admit(Some(of_peer), now).map_err(wait)?;
+        FAILURES_IN_ALL.admit(Some(in_all), now).map_err(wait)?;
+        let expires = owned.expires;
+        if !same(&self.mac, &challenge.mac) {
+            challenge.attempts_left -= 1;
+            let attempts_left = challenge.attempts_left;
+            owned.challenge = Some(challenge);
+            write(Some(login), &owned, expires);
+            FAILURES_PER_ADDRESS.note(Some(of_address), now);
+            FAILURES_PER_PEER.note(Some(of_peer), now);
+            FAILURES_IN_ALL.note(Some(in_all), now);
+            return Err(Refusal::WrongCode { attempts_left });
+        }
+        login.record = None;
+        self.write_grant(grant, &owned);
+        Ok(owned)
+    }
+
+    fn write_grant(self, slot: &mut Slot, login: &Login) {
+        let redirect = Redirect::parse(&login.redirect_uri);
+        let life = grant_life(redirect.as_ref());
+        let expires = self
+            .now
+            .checked_add(life)
+            .unwrap_or(self.now)
+            .unix_seconds();
+        let grant = Grant {
+            client_id: login.client_id.clone(),
+            redirect_uri: login.redirect_uri.clone(),
+            code_challenge: login.code_challenge.clone(),
+            nonce: login.nonce.clone(),
+            identity: Proven {
+                user_id: user_id(&self.address),
+                connector_id: self.connector_id,
+                email: self.address,
+            },
+            auth_time: self.now.unix_seconds(),
+            expires,
+            used: false,
+        };
+        write(Some(slot), &grant, expires);
+    }
+}
+
+/// A stable name for an address that is no address: 128 bits of its digest.
+fn user_id(address: &str) -> String {
+    let digest = Digest::from(sha256(
+        &[b"waxseal e-mail user\0", address.as_bytes()].concat(),
+    ));
+    digest.to_hex().get(..32).unwrap_or_default().to_owned()
+}

@@ -1,0 +1,298 @@
+//! Decode, call, encode: the broker's routes.
+
+mod oauth;
+mod pages;
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{ConnectInfo, FromRequestParts, RawQuery, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use std::convert::Infallible;
+use waxseal_serve::{Accepts, accepting};
+
+use crate::client::Redirect;
+use crate::login::{Answer, AuthorizeError, LOGIN_LIFE, Outcome, login_key};
+use crate::parameters::{MAX_PARAMETERS, Parameters};
+use crate::service::{Refusal, Service};
+
+type Broker = State<Arc<Service>>;
+
+/// The path of the e-mail log-in under the issuer, as Dex lays out its connectors.
+const EMAIL: &str = "/auth/email";
+
+pub(crate) fn router(service: Arc<Service>) -> Router {
+    let form = |methods| accepting(methods, Accepts::form(MAX_PARAMETERS));
+    let path = service.config.path();
+    let routes = Router::new()
+        .route("/.well-known/openid-configuration", get(oauth::discovery))
+        .route("/keys", get(oauth::keys))
+        .route("/token", form(post(oauth::token)))
+        .route("/userinfo", get(oauth::userinfo).post(oauth::userinfo))
+        .route(
+            "/auth",
+            form(get(authorize_by_query).post(authorize_by_form)),
+        )
+        .route(EMAIL, form(get(address_page).post(send_code)))
+        .route("/auth/email/code", form(get(code_page).post(check_code)))
+        .route("/auth/email/cancel", form(post(cancel)))
+        .route("/style.css", get(pages::style))
+        .with_state(service);
+    if path.is_empty() {
+        routes
+    } else {
+        Router::new().nest(&path, routes)
+    }
+}
+
+async fn authorize_by_query(state: Broker, RawQuery(query): RawQuery) -> Response {
+    authorize(state, query.unwrap_or_default().as_bytes()).await
+}
+
+async fn authorize_by_form(state: Broker, body: axum::body::Bytes) -> Response {
+    authorize(state, &body).await
+}
+
+async fn authorize(State(service): Broker, query: &[u8]) -> Response {
+    match service.authorize(query).await {
+        Ok(begun) => {
+            let request = begun.request.expose();
+            let url = page_url(&service, EMAIL, request);
+            let cookie = set_cookie(&service, request, begun.cookie.expose());
+            let mut response = see_other(&url);
+            if let Ok(cookie) = HeaderValue::from_str(&cookie) {
+                response.headers_mut().insert(header::SET_COOKIE, cookie);
+            }
+            response
+        }
+        Err(AuthorizeError::Page(error)) => pages::bad_request(&service, error),
+        Err(AuthorizeError::Redirect(answer)) => answered(&service, &answer, None),
+        Err(AuthorizeError::Fault(fault)) => pages::fault(&service, &fault),
+    }
+}
+
+async fn address_page(State(service): Broker, login: OfLogin) -> Response {
+    match service.login(&login.request, login.cookie.as_deref()).await {
+        Ok(found) => pages::address(&service, &login.request, &found, None),
+        Err(refusal) => pages::refusal(&service, &login.request, None, &refusal),
+    }
+}
+
+async fn code_page(State(service): Broker, login: OfLogin) -> Response {
+    match service.login(&login.request, login.cookie.as_deref()).await {
+        Ok(found) if found.challenge.is_some() => {
+            pages::code(&service, &login.request, &found, None)
+        }
+        Ok(_) => see_other(&page_url(&service, EMAIL, &login.request)),
+        Err(refusal) => pages::refusal(&service, &login.request, None, &refusal),
+    }
+}
+
+async fn send_code(
+    State(service): Broker,
+    peer: Peer,
+    headers: HeaderMap,
+    body: axum::body::Bytes,
+) -> Response {
+    let Some((form, login)) = form_of_login(&headers, &body) else {
+        return pages::refusal(&service, "", None, &Refusal::UnknownLogin);
+    };
+    let cookie = login.cookie.as_deref();
+    let peer = peer.of(&service);
+    let address = form.value("email").unwrap_or_default();
+    match service
+        .send_code(&login.request, cookie, address, peer)
+        .await
+    {
+        Ok(()) => see_other(&page_url(&service, "/auth/email/code", &login.request)),
+        Err(refusal) => {
+            let found = service.login(&login.request, cookie).await.ok();
+            pages::refusal(&service, &login.request, found.as_ref(), &refusal)
+        }
+    }
+}
+
+async fn check_code(
+    State(service): Broker,
+    peer: Peer,
+    headers: HeaderMap,
+    body: axum::body::Bytes,
+) -> Response {
+    let Some((form, login)) = form_of_login(&headers, &body) else {
+        return pages::refusal(&service, "", None, &Refusal::UnknownLogin);
+    };
+    let cookie = login.cookie.as_deref();
+    let peer = peer.of(&service);
+    let code = form.value("code").unwrap_or_default();
+    match service.check_code(&login.request, cookie, code, peer).await {
+        Ok(answer) => answered(&service, &answer, Some(&login.request)),
+        Err(refusal) => {
+            let found = service.login(&login.request, cookie).await.ok();
+            pages::refusal(&service, &login.request, found.as_ref(), &refusal)
+        }
+    }
+}
+
+async fn cancel(State(service): Broker, headers: HeaderMap, body: axum::body::Bytes) -> Response {
+    let Some((_, login)) = form_of_login(&headers, &body) else {
+        return pages::refusal(&service, "", None, &Refusal::UnknownLogin);
+    };
+    match service
+        .cancel(&login.request, login.cookie.as_deref())
+        .await
+    {
+        Ok(answer) => answered(&service, &answer, Some(&login.request)),
+        Err(refusal) => pages::refusal(&service, &login.request, None, &refusal),
+    }
+}
+
+/// Sends the answer to the client, or shows it out of band; the log-in's cookie goes away.
+fn answered(service: &Service, answer: &Answer, request: Option<&str>) -> Response {
+    let mut response = match (answer.url(&service.config.issuer), &answer.outcome) {
+        (Some(url), _) => see_other(url.as_str()),
+        (None, Outcome::Code(code)) => pages::out_of_band(service, code),
+        (None, Outcome::Error { description, .. }) => {
+            pages::out_of_band_error(service, description)
+        }
+    };
+    if let Some(request) = request {
+        let cookie = format!("{}; Max-Age=0", set_cookie(service, request, ""));
+        if let Ok(cookie) = HeaderValue::from_str(&cookie) {
+            response.headers_mut().insert(header::SET_COOKIE, cookie);
+        }
+    }
+    response
+}
+
+/// 303: the browser comes with GET and leaves the form behind (RFC 9700 §4.12).
+fn see_other(url: &str) -> Response {
+    let mut response = StatusCode::SEE_OTHER.into_response();
+    let headers = response.headers_mut();
+    if let Ok(url) = HeaderValue::from_str(url) {
+        headers.insert(header::LOCATION, url);
+    }
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+fn page_url(service: &Service, page: &str, request: &str) -> String {
+    let path = service.config.path();
+    format!("{path}{page}?request={request}")
+}
+
+/// Each log-in has a cookie of its own name and value. Cookies ignore ports, so another server on
+/// this machine may read or plant one; the log-in needs its request's secret beside it.
+fn cookie_name(is_https: bool, request: &str) -> String {
+    let key = waxseal_crypto::Digest::from(*login_key(request).as_bytes()).to_hex();
+    let name = key.get(..16).unwrap_or_default();
+    // The prefix keeps other hosts of the domain and plain http from setting it.
+    let prefix = if is_https { "__Host-" } else { "" };
+    format!("{prefix}waxseal-login-{name}")
+}
+
+fn set_cookie(service: &Service, request: &str, value: &str) -> String {
+    let is_https = service.config.is_https();
+    let name = cookie_name(is_https, request);
+    let attributes = "HttpOnly; SameSite=Lax";
+    if is_https {
+        format!("{name}={value}; Path=/; Secure; {attributes}")
+    } else {
+        let path = service.config.path();
+        let path = if path.is_empty() { "/" } else { &path };
+        format!("{name}={value}; Path={path}; {attributes}")
+    }
+}
+
+/// The cookie of a log-in, if there is exactly one: a second one was planted.
+fn read_cookie(headers: &HeaderMap, request: &str) -> Option<String> {
+    let names = [cookie_name(false, request), cookie_name(true, request)];
+    let mut found = headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+        .filter(|(name, _)| names.iter().any(|known| known == name))
+        .map(|(_, value)| value.to_owned());
+    match (found.next(), found.next()) {
+        (Some(value), None) => Some(value),
+        _ => None,
+    }
+}
+
+/// The log-in that a form or a page's query names.
+struct OfLogin {
+    request: String,
+    cookie: Option<String>,
+}
+
+impl OfLogin {
+    fn new(parameters: &Parameters, headers: &HeaderMap) -> Self {
+        let request = parameters.value("request").unwrap_or_default().to_owned();
+        let cookie = read_cookie(headers, &request);
+        Self { request, cookie }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for OfLogin {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let query = parts.uri.query().unwrap_or_default();
+        let parameters = Parameters::parse(query.as_bytes()).unwrap_or_default();
+        Ok(Self::new(&parameters, &parts.headers))
+    }
+}
+
+fn form_of_login(headers: &HeaderMap, body: &[u8]) -> Option<(Parameters, OfLogin)> {
+    let form = Parameters::parse(body).ok()?;
+    let login = OfLogin::new(&form, headers);
+    Some((form, login))
+}
+
+/// Who asks: the connection's address, or what the proxy in front says.
+struct Peer {
+    connected: Option<IpAddr>,
+    forwarded: Option<IpAddr>,
+}
+
+impl Peer {
+    fn of(&self, service: &Service) -> Option<IpAddr> {
+        if service.config.behind_proxy {
+            self.forwarded
+        } else {
+            self.connected
+        }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Peer {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let connected = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        // The last entry is the proxy's own; those before it are whatever the client wrote.
+        let forwarded = parts.headers.get_all("x-forwarded-for").iter().next_back();
+        let forwarded = forwarded.and_then(|value| value.to_str().ok());
+        let forwarded = forwarded.and_then(|value| value.rsplit(',').next());
+        Ok(Self {
+            connected: connected.map(|info| info.0.ip()),
+            forwarded: forwarded.and_then(|text| text.trim().parse().ok()),
+        })
+    }
+}
+
+/// Where a log-in's forms may end: here, and at the client's redirect.
+fn form_action(redirect_uri: &str) -> String {
+    let redirect = Redirect::parse(redirect_uri).and_then(|redirect| redirect.csp_source());
+    redirect.map_or_else(|| "'self'".to_owned(), |source| format!("'self' {source}"))
+}
+
+/// Seconds that a log-in's pages count, for people.
+const fn login_minutes() -> u64 {
+    LOGIN_LIFE.as_secs() / 60
+}

@@ -1,0 +1,148 @@
+//! The endpoints for programs: discovery, keys, tokens, userinfo.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+
+use crate::grant::TokenRefusal;
+use crate::keys::KEYS_MAX_AGE;
+use crate::service::{Fault, Service};
+use crate::token::TOKEN_LIFE;
+
+type Broker = State<Arc<Service>>;
+
+/// OpenID Connect Discovery §3, with what RFC 8414 and RFC 9207 add.
+pub(super) async fn discovery(State(service): Broker) -> Response {
+    let issuer = &service.config.issuer;
+    let algorithms: Vec<_> = service
+        .context
+        .keys
+        .algorithms(service.now())
+        .into_iter()
+        .map(waxseal_identity::JwsAlgorithm::name)
+        .collect();
+    let document = json!({
+        "issuer": issuer,
+        "authorization_endpoint": format!("{issuer}/auth"),
+        "token_endpoint": format!("{issuer}/token"),
+        "jwks_uri": format!("{issuer}/keys"),
+        "userinfo_endpoint": format!("{issuer}/userinfo"),
+        "grant_types_supported": ["authorization_code"],
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": algorithms,
+        "code_challenge_methods_supported": ["S256"],
+        "scopes_supported": ["openid", "email"],
+        "token_endpoint_auth_methods_supported":
+            ["none", "client_secret_basic", "client_secret_post"],
+        "claims_supported": ["iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "at_hash",
+            "email", "email_verified", "federated_claims"],
+        "authorization_response_iss_parameter_supported": true,
+        "request_uri_parameter_supported": false,
+    });
+    cached(Json(document).into_response())
+}
+
+/// The key set (RFC 7517 §5).
+pub(super) async fn keys(State(service): Broker) -> Response {
+    let set = service.context.keys.published(service.now());
+    cached(Json(set.to_json()).into_response())
+}
+
+fn cached(mut response: Response) -> Response {
+    let value = format!("public, max-age={}", KEYS_MAX_AGE.as_secs());
+    if let Ok(value) = HeaderValue::from_str(&value) {
+        response.headers_mut().insert(header::CACHE_CONTROL, value);
+    }
+    response
+}
+
+/// RFC 6749 §4.1.3; the answer is §5.1 with OpenID Connect Core §3.1.3.3.
+pub(super) async fn token(State(service): Broker, headers: HeaderMap, body: Bytes) -> Response {
+    let mut fields = headers.get_all(header::AUTHORIZATION).iter();
+    // A header that is there and unreadable, or there twice, authenticates nobody.
+    let authorization = match (fields.next(), fields.next()) {
+        (None, _) => None,
+        (Some(value), None) => Some(value.to_str().unwrap_or_default()),
+        _ => Some(""),
+    };
+    let outcome = service.exchange(&body, authorization).await;
+    let response = match outcome {
+        Ok(tokens) => Json(json!({
+            "access_token": tokens.access_token,
+            "token_type": "bearer",
+            "expires_in": TOKEN_LIFE.as_secs(),
+            "id_token": tokens.id_token,
+        }))
+        .into_response(),
+        Err(refusal) => refused(&refusal),
+    };
+    uncached(response)
+}
+
+fn refused(refusal: &TokenRefusal) -> Response {
+    let (status, code) = match refusal {
+        TokenRefusal::InvalidRequest(_) => (StatusCode::BAD_REQUEST, "invalid_request"),
+        TokenRefusal::InvalidClient { .. } => (StatusCode::UNAUTHORIZED, "invalid_client"),
+        TokenRefusal::InvalidGrant => (StatusCode::BAD_REQUEST, "invalid_grant"),
+        TokenRefusal::UnsupportedGrantType => (StatusCode::BAD_REQUEST, "unsupported_grant_type"),
+        TokenRefusal::Fault(fault) => return faulty(fault),
+    };
+    let body = json!({"error": code, "error_description": refusal.to_string()});
+    let mut response = (status, Json(body)).into_response();
+    if let TokenRefusal::InvalidClient { basic: true } = refusal {
+        let challenge = HeaderValue::from_static("Basic realm=\"token\"");
+        response
+            .headers_mut()
+            .insert(header::WWW_AUTHENTICATE, challenge);
+    }
+    response
+}
+
+fn faulty(fault: &Fault) -> Response {
+    super::pages::log_fault(fault);
+    let body = json!({"error": "server_error", "error_description": "the broker's log says why"});
+    (StatusCode::INTERNAL_SERVER_ERROR, Json(body)).into_response()
+}
+
+/// OpenID Connect Core §5.3: what a token says about its person.
+pub(super) async fn userinfo(State(service): Broker, headers: HeaderMap) -> Response {
+    let token = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map(|(_, token)| token.trim());
+    let about: Option<Value> = token.and_then(|token| service.userinfo(token));
+    let response = match about {
+        Some(about) => Json(about).into_response(),
+        None => {
+            let challenge = match token {
+                None => HeaderValue::from_static("Bearer"),
+                Some(_) => HeaderValue::from_static("Bearer error=\"invalid_token\""),
+            };
+            (
+                StatusCode::UNAUTHORIZED,
+                [(header::WWW_AUTHENTICATE, challenge)],
+            )
+                .into_response()
+        }
+    };
+    uncached(response)
+}
+
+fn uncached(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(
+        HeaderName::from_static("pragma"),
+        HeaderValue::from_static("no-cache"),
+    );
+    response
+}

@@ -1,0 +1,237 @@
+//! The keys that sign tokens: one signs, the next is announced, retired ones are still published.
+
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use waxseal_crypto::{PublicKey, Signer, Time};
+use waxseal_identity::{Jwk, JwkError, JwkSet, JwsAlgorithm};
+
+use crate::token::TOKEN_LIFE;
+
+/// How long clients may keep the key set (`Cache-Control: max-age`).
+pub(crate) const KEYS_MAX_AGE: Duration = Duration::from_secs(300);
+
+/// A key that signs no more.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct RetiredKey {
+    /// The key and its algorithm, as they were published.
+    pub jwk: Jwk,
+    /// Until when it is published.
+    pub until: Time,
+}
+
+/// The broker's signing keys. Where private keys live and when they change is the owner's matter;
+/// the ring keeps the order that verifiers need: published before use, and as long as a token may
+/// live and a key set be kept after it.
+pub struct KeyRing(RwLock<Keys>);
+
+struct Keys {
+    current: Key,
+    next: Option<(Key, Time)>,
+    retired: Vec<RetiredKey>,
+}
+
+#[derive(Clone)]
+struct Key {
+    signer: Arc<dyn Signer>,
+    jwk: Jwk,
+}
+
+/// Why keys do not make a ring.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyRingError {
+    /// A key has no JWK form, or two are the same.
+    #[error(transparent)]
+    Jwk(#[from] JwkError),
+    /// The next key has not been published as long as clients keep a key set.
+    #[error("the next key is not known to clients yet: it can be used {} s after it was announced", KEYS_MAX_AGE.as_secs())]
+    TooEarly,
+    /// There is no next key.
+    #[error("there is no next key")]
+    NoNextKey,
+}
+
+impl KeyRing {
+    /// A ring with one key.
+    ///
+    /// # Errors
+    /// [`KeyRingError::Jwk`] if the signer's algorithm has no name in JOSE.
+    pub fn new(current: Arc<dyn Signer>) -> Result<Self, KeyRingError> {
+        Self::with_retired(current, Vec::new())
+    }
+
+    /// A ring with one key and others that were used before.
+    ///
+    /// # Errors
+    /// [`KeyRingError::Jwk`].
+    pub fn with_retired(
+        current: Arc<dyn Signer>,
+        retired: Vec<RetiredKey>,
+    ) -> Result<Self, KeyRingError> {
+        let keys = Keys {
+            current: Key::new(current)?,
+            next: None,
+            retired,
+        };
+        keys.published()?;
+        Ok(Self(RwLock::new(keys)))
+    }
+
+    /// Publishes the key that will sign next.
+    ///
+    /// # Errors
+    /// [`KeyRingError::Jwk`].
+    pub fn announce(&self, next: Arc<dyn Signer>, now: Time) -> Result<(), KeyRingError> {
+        let mut keys = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let before = keys.next.replace((Key::new(next)?, now));
+        if let Err(error) = keys.published() {
+            keys.next = before;
+            return Err(error.into());
+        }
+        Ok(())
+    }
+
+    /// Signs with the announced key from now on. The one before stays published until no token of
+    /// it is alive and no client keeps an older key set.
+    ///
+    /// # Errors
+    /// [`KeyRingError::NoNextKey`] or [`KeyRingError::TooEarly`].
+    pub fn rotate(&self, now: Time) -> Result<RetiredKey, KeyRingError> {
+        let mut keys = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let (next, announced) = keys.next.clone().ok_or(KeyRingError::NoNextKey)?;
+        if now.saturating_since(announced) < KEYS_MAX_AGE {
+            return Err(KeyRingError::TooEarly);
+        }
+        let until = now.checked_add(TOKEN_LIFE + KEYS_MAX_AGE).unwrap_or(now);
+        let before = std::mem::replace(&mut keys.current, next);
+        keys.next = None;
+        let retired = RetiredKey {
+            jwk: before.jwk,
+            until,
+        };
+        keys.retired.retain(|key| key.until > now);
+        keys.retired.push(retired.clone());
+        Ok(retired)
+    }
+
+    /// What clients see at this time.
+    pub fn published(&self, now: Time) -> JwkSet {
+        let mut keys = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        keys.retired.retain(|key| key.until > now);
+        // Every change was checked before it was made.
+        keys.published().unwrap_or_default()
+    }
+
+    /// The public half of the key that signs now.
+    pub fn current(&self) -> PublicKey {
+        self.signing().1.key().clone()
+    }
+
+    pub(crate) fn signing(&self) -> (Arc<dyn Signer>, Jwk) {
+        let keys = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        (Arc::clone(&keys.current.signer), keys.current.jwk.clone())
+    }
+
+    pub(crate) fn algorithms(&self, now: Time) -> Vec<JwsAlgorithm> {
+        let published = self.published(now);
+        let mut names: Vec<_> = published.keys().iter().filter_map(Jwk::algorithm).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+}
+
+impl Keys {
+    fn published(&self) -> Result<JwkSet, JwkError> {
+        let next = self.next.iter().map(|(key, _)| &key.jwk);
+        let retired = self.retired.iter().map(|key| &key.jwk);
+        let all = [&self.current.jwk].into_iter().chain(next).chain(retired);
+        JwkSet::new(all.cloned().collect())
+    }
+}
+
+impl Key {
+    fn new(signer: Arc<dyn Signer>) -> Result<Self, JwkError> {
+        let algorithm = JwsAlgorithm::of(signer.algorithm()).ok_or(JwkError::UnsupportedKey)?;
+        let jwk = Jwk::new(signer.public_key().clone(), algorithm)?;
+        Ok(Self { signer, jwk })
+    }
+}
+
+impl fmt::Debug for KeyRing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeyRing")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use waxseal_crypto::SignatureAlgorithm;
+
+    use super::*;
+
+    fn signer(algorithm: SignatureAlgorithm) -> Arc<dyn Signer> {
+        let provider = waxseal_crypto_aws_lc::provider();
+        let key = provider.generate(algorithm).unwrap();
+        let signer: Box<dyn Signer> = provider.signer(&key, algorithm).unwrap();
+        Arc::from(signer)
+    }
+
+    fn p256() -> Arc<dyn Signer> {
+        signer(SignatureAlgorithm::EcdsaP256Sha256)
+    }
+
+    fn at(seconds: i64) -> Time {
+        Time::from_unix(seconds).unwrap()
+    }
+
+    #[test]
+    fn a_key_is_published_before_during_and_after_its_use() {
+        let (first, second) = (p256(), p256());
+        let ring = KeyRing::new(Arc::clone(&first)).unwrap();
+        let has = |signer: &Arc<dyn Signer>, now| {
+            ring.published(at(now))
+                .keys()
+                .iter()
+                .any(|jwk| jwk.key() == signer.public_key())
+        };
+        assert!(has(&first, 0) && !has(&second, 0));
+        ring.announce(Arc::clone(&second), at(0)).unwrap();
+        assert!(has(&second, 0));
+        assert_eq!(&ring.current(), first.public_key());
+        ring.rotate(at(300)).unwrap();
+        assert_eq!(&ring.current(), second.public_key());
+        assert!(has(&first, 899) && has(&second, 899));
+        assert!(!has(&first, 900) && has(&second, 900));
+    }
+
+    #[test]
+    fn too_early() {
+        let ring = KeyRing::new(p256()).unwrap();
+        ring.announce(p256(), at(0)).unwrap();
+        assert_eq!(ring.rotate(at(299)).unwrap_err(), KeyRingError::TooEarly);
+    }
+
+    #[test]
+    fn no_next_key() {
+        let ring = KeyRing::new(p256()).unwrap();
+        assert_eq!(ring.rotate(at(0)).unwrap_err(), KeyRingError::NoNextKey);
+    }
+
+    #[test]
+    fn jwk() {
+        let same = p256();
+        let ring = KeyRing::new(Arc::clone(&same)).unwrap();
+        let error = ring.announce(same, at(0)).unwrap_err();
+        assert_eq!(error, KeyRingError::Jwk(JwkError::DuplicateKeyId));
+        assert_eq!(ring.published(at(0)).keys().len(), 1);
+        let ml_dsa = signer(SignatureAlgorithm::MlDsa44);
+        assert_eq!(
+            KeyRing::new(ml_dsa).unwrap_err(),
+            KeyRingError::Jwk(JwkError::UnsupportedKey)
+        );
+    }
+}

@@ -1,0 +1,168 @@
+//! How often somebody may ask for codes and guess them (authority.md §2.6).
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use waxseal_crypto::Time;
+
+use crate::records::{read, write};
+use crate::{RecordKey, RecordKind, Slot};
+
+/// Wrong codes before the one that was sent is void.
+pub(crate) const ATTEMPTS_PER_CODE: u32 = 5;
+
+/// Time over which events are counted.
+const HOUR: i64 = 3600;
+
+/// Least time between two codes for one address.
+const BETWEEN_CODES: i64 = 30;
+
+/// One rule of the table: how many events in an hour, and how far apart.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limit {
+    name: &'static str,
+    per_hour: usize,
+    apart: i64,
+}
+
+/// Codes sent to one address.
+pub(crate) const CODES_PER_ADDRESS: Limit = Limit {
+    name: "codes per address",
+    per_hour: 5,
+    apart: BETWEEN_CODES,
+};
+
+/// Codes that one client asked for.
+pub(crate) const CODES_PER_PEER: Limit = Limit {
+    name: "codes per peer",
+    per_hour: 30,
+    apart: 0,
+};
+
+/// Wrong codes for one address. Right ones do not count: they guess nothing.
+pub(crate) const FAILURES_PER_ADDRESS: Limit = Limit {
+    name: "failures per address",
+    per_hour: 10,
+    apart: 0,
+};
+
+/// Wrong codes from one client.
+pub(crate) const FAILURES_PER_PEER: Limit = Limit {
+    name: "failures per peer",
+    per_hour: 20,
+    apart: 0,
+};
+
+/// Wrong codes in all: many clients against many addresses. At this rate the chance of one hit in
+/// a year is below one in two.
+pub(crate) const FAILURES_IN_ALL: Limit = Limit {
+    name: "failures in all",
+    per_hour: 5000,
+    apart: 0,
+};
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Window {
+    /// Seconds since the epoch, oldest first.
+    times: Vec<i64>,
+}
+
+impl Limit {
+    /// The record that counts the events of `whom`.
+    pub(crate) fn key(self, whom: &str) -> RecordKey {
+        RecordKey::new(RecordKind::Limit, &[self.name.as_bytes(), whom.as_bytes()])
+    }
+
+    /// Whether one more event may happen now; if not, how long to wait.
+    pub(crate) fn admit(self, slot: Option<&Slot>, now: Time) -> Result<(), Duration> {
+        let window = self.window(slot, now);
+        let now = now.unix_seconds();
+        let crowded = (window.times.len() >= self.per_hour)
+            .then(|| window.times.first().map_or(0, |oldest| oldest + HOUR - now));
+        let close = window
+            .times
+            .last()
+            .map_or(0, |last| last + self.apart - now);
+        let wait = crowded.unwrap_or(0).max(close);
+        if wait <= 0 {
+            Ok(())
+        } else {
+            Err(Duration::from_secs(u64::try_from(wait).unwrap_or(0)))
+        }
+    }
+
+    /// Counts one event.
+    pub(crate) fn note(self, slot: Option<&mut Slot>, now: Time) {
+        let mut window = self.window(slot.as_deref(), now);
+        window.times.push(now.unix_seconds());
+        write(slot, &window, now.unix_seconds() + HOUR);
+    }
+
+    fn window(self, slot: Option<&Slot>, now: Time) -> Window {
+        let mut window: Window = read(slot).unwrap_or_default();
+        let start = now.unix_seconds() - HOUR;
+        window.times.retain(|time| *time > start);
+        window
+    }
+}
+
+/// A client's address as limits see it: an IPv6 client has a whole /64 to choose from.
+pub(crate) fn peer_name(peer: Option<IpAddr>) -> String {
+    match peer.map(|address| address.to_canonical()) {
+        None => "unknown".to_owned(),
+        Some(IpAddr::V4(address)) => address.to_string(),
+        Some(IpAddr::V6(address)) => {
+            let [a, b, c, d, ..] = address.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Time {
+        Time::from_unix(1_767_225_600 + seconds).unwrap()
+    }
+
+    #[test]
+    fn an_hour_slides() {
+        let mut slot = Slot::default();
+        for minute in 0..5 {
+            assert_eq!(
+                CODES_PER_ADDRESS.admit(Some(&slot), at(minute * 60)),
+                Ok(())
+            );
+            CODES_PER_ADDRESS.note(Some(&mut slot), at(minute * 60));
+        }
+        let wait = |seconds| CODES_PER_ADDRESS.admit(Some(&slot), at(seconds));
+        assert_eq!(wait(300), Err(Duration::from_secs(3300)));
+        assert_eq!(wait(3599), Err(Duration::from_secs(1)));
+        assert_eq!(wait(3600), Ok(()));
+    }
+
+    #[test]
+    fn codes_are_apart() {
+        let mut slot = Slot::default();
+        CODES_PER_ADDRESS.note(Some(&mut slot), at(0));
+        assert_eq!(
+            CODES_PER_ADDRESS.admit(Some(&slot), at(29)),
+            Err(Duration::from_secs(1))
+        );
+        assert_eq!(CODES_PER_ADDRESS.admit(Some(&slot), at(30)), Ok(()));
+    }
+
+    #[test]
+    fn an_ipv6_client_is_its_network() {
+        let check = |text: &str, expected: &str| {
+            assert_eq!(peer_name(Some(text.parse().unwrap())), expected);
+        };
+        check("192.0.2.1", "192.0.2.1");
+        check("::ffff:192.0.2.1", "192.0.2.1");
+        check("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64");
+        check("2001:db8:1:2::1", "2001:db8:1:2::/64");
+        assert_eq!(peer_name(None), "unknown");
+    }
+}

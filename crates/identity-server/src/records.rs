@@ -1,0 +1,71 @@
+//! What the store holds, as JSON of our own.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use waxseal_crypto::Time;
+
+use crate::Slot;
+
+/// A log-in that is under way: what the client asked for, and how far the person has come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Login {
+    pub(crate) client_id: String,
+    pub(crate) redirect_uri: String,
+    pub(crate) state: Option<String>,
+    pub(crate) nonce: Option<String>,
+    /// PKCE S256 challenge.
+    pub(crate) code_challenge: String,
+    pub(crate) login_hint: Option<String>,
+    /// Digest of the browser's cookie.
+    pub(crate) browser: [u8; 32],
+    pub(crate) expires: i64,
+    pub(crate) challenge: Option<Challenge>,
+}
+
+/// A code that was sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Challenge {
+    /// The address in its normal form.
+    pub(crate) address: String,
+    /// HMAC of the code under the code key.
+    pub(crate) mac: [u8; 32],
+    pub(crate) expires: i64,
+    pub(crate) attempts_left: u32,
+}
+
+/// What an authorization code stands for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Grant {
+    pub(crate) client_id: String,
+    pub(crate) redirect_uri: String,
+    pub(crate) code_challenge: String,
+    pub(crate) nonce: Option<String>,
+    pub(crate) identity: Proven,
+    pub(crate) auth_time: i64,
+    pub(crate) expires: i64,
+    /// Set when the code is presented; the record stays until it expires, to tell a replay.
+    pub(crate) used: bool,
+}
+
+/// An address that a connector has proven. Every connector ends in one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Proven {
+    pub(crate) connector_id: String,
+    pub(crate) user_id: String,
+    pub(crate) email: String,
+}
+
+/// Reads a slot; what does not parse is treated as absent, which refuses the request.
+pub(crate) fn read<T: DeserializeOwned>(slot: Option<&Slot>) -> Option<T> {
+    let (bytes, _) = slot?.record.as_ref()?;
+    serde_json::from_slice(bytes).ok()
+}
+
+/// Writes a slot.
+pub(crate) fn write<T: Serialize>(slot: Option<&mut Slot>, value: &T, expires: i64) {
+    if let Some(slot) = slot
+        && let (Ok(bytes), Ok(expires)) = (serde_json::to_vec(value), Time::from_unix(expires))
+    {
+        slot.record = Some((bytes, expires));
+    }
+}

@@ -1,0 +1,155 @@
+//! The broker's domain, without HTTP: what each step takes, and how it ends.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use waxseal_crypto::{RandomError, Time};
+use waxseal_serve::{Counter, Label, Meter};
+
+use crate::{Config, Context, MailError, StoreError};
+
+/// Configuration, the world, and counters.
+pub(crate) struct Service {
+    pub(crate) config: Config,
+    pub(crate) context: Context,
+    pub(crate) counters: Counters,
+}
+
+pub(crate) struct Counters {
+    pub(crate) logins: Counter<LoginEvent>,
+    pub(crate) tokens: Counter<TokenEvent>,
+}
+
+/// A step of a log-in, as metrics name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LoginEvent {
+    Begun,
+    CodeSent,
+    MailFailed,
+    WrongCode,
+    Limited,
+    Granted,
+}
+
+impl Label for LoginEvent {
+    const NAME: &'static str = "event";
+
+    fn value(&self) -> &'static str {
+        match self {
+            Self::Begun => "begun",
+            Self::CodeSent => "code_sent",
+            Self::MailFailed => "mail_failed",
+            Self::WrongCode => "wrong_code",
+            Self::Limited => "limited",
+            Self::Granted => "granted",
+        }
+    }
+}
+
+/// An answer of the token endpoint, as metrics name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TokenEvent {
+    Issued,
+    Refused,
+    Replayed,
+}
+
+impl Label for TokenEvent {
+    const NAME: &'static str = "event";
+
+    fn value(&self) -> &'static str {
+        match self {
+            Self::Issued => "issued",
+            Self::Refused => "refused",
+            Self::Replayed => "replayed",
+        }
+    }
+}
+
+impl Counters {
+    pub(crate) fn register(meter: &Meter) -> Self {
+        Self {
+            logins: meter.counter("waxseal_broker_logins", "Steps of log-ins"),
+            tokens: meter.counter("waxseal_broker_tokens", "Answers of the token endpoint"),
+        }
+    }
+}
+
+/// Ours, not the client's: the cause goes to the log, the client learns nothing.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Fault {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Random(#[from] RandomError),
+    #[error(transparent)]
+    Mail(#[from] MailError),
+    #[error(transparent)]
+    Sign(#[from] waxseal_identity::JwsSignError),
+}
+
+/// Why a step of a log-in is refused. Each has a page that says what to do.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refusal {
+    /// No such log-in: never begun, finished, or expired.
+    #[error("no such log-in")]
+    UnknownLogin,
+    /// The browser is not the one that began it.
+    #[error("another browser")]
+    OtherBrowser,
+    #[error("not a plain e-mail address")]
+    BadAddress,
+    /// Too many codes, or too soon.
+    #[error("too many codes")]
+    TooManyCodes { retry: Duration },
+    /// Too many wrong codes, for this address, from this client, or in all.
+    #[error("too many wrong codes")]
+    TooManyFailures { retry: Duration },
+    /// No code is waiting: none was asked for, or it is void or expired.
+    #[error("no code is waiting")]
+    NoCode,
+    /// Not eight digits; it costs no attempt.
+    #[error("not a code")]
+    NotACode,
+    #[error("wrong code")]
+    WrongCode { attempts_left: u32 },
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        Self::Fault(error.into())
+    }
+}
+
+impl From<RandomError> for Refusal {
+    fn from(error: RandomError) -> Self {
+        Self::Fault(error.into())
+    }
+}
+
+impl Service {
+    pub(crate) fn new(config: Config, context: Context) -> Arc<Self> {
+        Arc::new(Self {
+            counters: Counters::register(&context.meter),
+            config,
+            context,
+        })
+    }
+
+    pub(crate) fn now(&self) -> Time {
+        self.context.clock.now()
+    }
+
+    /// One line for the operator: whose address (as a digest), from where, with what outcome.
+    pub(crate) fn audit(&self, event: LoginEvent, address: &str, peer: Option<IpAddr>) {
+        let digest = waxseal_crypto::Digest::from(waxseal_crypto::sha256(address.as_bytes()));
+        let digest = digest.to_hex();
+        let address = digest.get(..16).unwrap_or_default();
+        let peer = crate::limits::peer_name(peer);
+        tracing::info!(target: "audit", event = event.value(), address, peer, "log-in");
+        self.counters.logins.add(event, 1);
+    }
+}
