@@ -1046,3 +1046,42 @@ fn an_envelope_is_not_its_payload() {
     case.artifact = envelope.payload.clone();
     refused(&case, "subject-mismatch");
 }
+
+#[test]
+fn the_table_of_rules_names_every_id_and_only_tests_that_exist() {
+    let workspace = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let table = include_str!("../../../docs/verification-rules.md");
+    let rows: Vec<Vec<&str>> = table
+        .lines()
+        .filter(|line| line.starts_with("| ") && !line.starts_with("| id "))
+        .map(|line| line.trim_matches('|').split(" | ").map(str::trim).collect())
+        .collect();
+    let ids: Vec<_> = rows.iter().map(|row| row[0].to_owned()).collect();
+    let clauses = (1..=26).map(|n| format!("V{n}"));
+    let forms = (1..=7).map(|n| format!("F{n}"));
+    // there is no V-59
+    let advisories = (1..=68).filter(|n| *n != 59).map(|n| format!("V-{n:02}"));
+    let probes = [1, 2, 3, 4, 5, 6, 7, 9, 11, 12, 14, 16, 19, 20, 25].map(|n| format!("p{n:02}"));
+    let expected: Vec<_> = clauses
+        .chain(forms)
+        .chain(advisories)
+        .chain(probes)
+        .collect();
+    assert_eq!(ids, expected);
+    let mut tests = 0;
+    for row in rows {
+        assert_eq!(row.len(), 3, "{row:?}");
+        let words: Vec<_> = row[2].split('`').skip(1).step_by(2).collect();
+        for pair in words.windows(2).filter(|pair| pair[0].ends_with(".rs")) {
+            let text = std::fs::read_to_string(workspace.join(pair[0])).unwrap();
+            let (function, rule) = (format!("fn {}(", pair[1]), format!("    {} ||", pair[1]));
+            assert!(
+                text.contains(&function) || text.contains(&rule),
+                "{row:?}: {}",
+                pair[1]
+            );
+            tests += 1;
+        }
+    }
+    assert!(tests > 90, "{tests}");
+}
