@@ -423,12 +423,13 @@ fn s_60_a_hostile_name_does_nothing_to_the_terminal() {
 #[test]
 fn a_reader_that_is_gone_is_no_success() {
     let made = Made::new();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
     let mut child = command(made.path())
         .args(good_with(&["--json"]))
-        .stdout(Stdio::piped())
+        .stdout(writer)
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    drop(child.stdout.take());
     assert_eq!(child.wait().unwrap().code(), Some(1));
 }
