@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_subject_is_dex_s() {
+    fn the_subject_is_as_on_the_wire() {
         let check = |user_id: &str, connector_id: &str, expected: &str| {
             let identity = Proven {
                 user_id: user_id.to_owned(),
