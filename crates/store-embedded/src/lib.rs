@@ -1,1 +1,32 @@
-//! The servers' stores on redb and a directory
+//! The servers' stores for one machine: redb files and a directory.
+//!
+//! **What it is.** Implementations of the store joints that the servers define: the identity
+//! broker's [`IdentityStore`] and its [`Outbox`] for instances without a mail server.
+//!
+//! **In scope.** Durability, atomicity and file modes, as each trait's prose contract demands.
+//!
+//! **Out of scope.** What the records mean (the servers), the data directory's layout and who owns
+//! it (`waxseal-instance`), stores for several machines.
+//!
+//! ```
+//! use waxseal_store_embedded::IdentityStore;
+//!
+//! # let folder = tempfile::tempdir()?;
+//! let path = folder.path().join("state.redb");
+//! let store = IdentityStore::open(&path)?;
+//! assert!(store.is_empty()?);
+//! // One process holds it.
+//! assert!(IdentityStore::open(&path).is_err());
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! **Trust.** Assumes a local file system that keeps what was synced, and that nobody else writes
+//! the files; they are made with mode 0600, and refused if group or others may read them.
+
+mod file;
+mod identity_store;
+mod outbox;
+
+pub use file::OpenError;
+pub use identity_store::IdentityStore;
+pub use outbox::{Delivered, Outbox};

@@ -1,0 +1,199 @@
+//! The identity broker's store on redb.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use redb::{
+    Database, ReadableDatabase as _, ReadableTable as _, ReadableTableMetadata as _,
+    TableDefinition,
+};
+use waxseal_crypto::{BoxFuture, Time};
+use waxseal_identity_server::{Change, RecordKey, Slot, Store, StoreError};
+
+use crate::file::{OpenError, open_database};
+
+/// Records: key → expiry (seconds, nanoseconds; big-endian) and bytes.
+const RECORDS: TableDefinition<'_, &[u8; 32], &[u8]> = TableDefinition::new("records");
+
+/// The same keys in the order in which they expire, so that a sweep reads only what it removes.
+const EXPIRY: TableDefinition<'_, (i64, &[u8; 32]), ()> = TableDefinition::new("expiry");
+
+/// Most records that one transaction of a sweep removes; others come between.
+const SWEEP_BATCH: usize = 1000;
+
+/// The broker's records in one file that one process holds.
+///
+/// Every transaction is a write transaction of redb: they run one after the other, and each is on
+/// disk before it is answered. They run on the runtime's blocking threads.
+#[derive(Debug)]
+pub struct IdentityStore {
+    database: Arc<Database>,
+}
+
+impl IdentityStore {
+    /// Opens the file, and makes it with mode 0600 if it is not there.
+    ///
+    /// # Errors
+    /// [`OpenError`]: another process holds it, it is not ours alone, or it is damaged.
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        let database = open_database(path)?;
+        Ok(Self {
+            database: Arc::new(database),
+        })
+    }
+
+    /// How many records there are, expired ones included.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn len(&self) -> Result<u64, StoreError> {
+        let count = || {
+            let reading = self.database.begin_read()?;
+            match reading.open_table(RECORDS) {
+                Ok(table) => Ok(table.len()?),
+                Err(redb::TableError::TableDoesNotExist(_)) => Ok(0),
+                Err(error) => Err(redb::Error::from(error)),
+            }
+        };
+        count().map_err(failed)
+    }
+
+    /// Whether there are none.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn is_empty(&self) -> Result<bool, StoreError> {
+        Ok(self.len()? == 0)
+    }
+
+    /// Runs work on a thread that may wait for the disk.
+    fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Database) -> Result<T, redb::Error> + Send + 'static,
+    ) -> BoxFuture<'_, Result<T, StoreError>> {
+        let database = Arc::clone(&self.database);
+        Box::pin(async move {
+            let done = tokio::task::spawn_blocking(move || work(&database)).await;
+            done.map_err(|error| StoreError(Box::new(error)))?
+                .map_err(failed)
+        })
+    }
+}
+
+impl Store for IdentityStore {
+    fn transact(
+        &self,
+        keys: Vec<RecordKey>,
+        now: Time,
+        change: Change,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.blocking(move |database| transact(database, &keys, now, change))
+    }
+
+    fn sweep(&self, now: Time) -> BoxFuture<'_, Result<u64, StoreError>> {
+        self.blocking(move |database| {
+            let mut removed = 0;
+            loop {
+                let batch = sweep_batch(database, now)?;
+                removed += u64::try_from(batch).unwrap_or(u64::MAX);
+                if batch < SWEEP_BATCH {
+                    return Ok(removed);
+                }
+            }
+        })
+    }
+}
+
+fn transact(
+    database: &Database,
+    keys: &[RecordKey],
+    now: Time,
+    change: Change,
+) -> Result<(), redb::Error> {
+    let mut writing = database.begin_write()?;
+    // After a crash the file is then usable at once, instead of being read through.
+    writing.set_quick_repair(true);
+    {
+        let mut records = writing.open_table(RECORDS)?;
+        let mut expiry = writing.open_table(EXPIRY)?;
+        let mut before = Vec::with_capacity(keys.len());
+        for key in keys {
+            let value = records.get(key.as_bytes())?;
+            before.push(value.as_ref().and_then(|value| decode(value.value())));
+        }
+        let alive = |record: &(Vec<u8>, Time)| record.1 > now;
+        let mut slots: Vec<_> = before
+            .iter()
+            .map(|r| Slot::new(r.clone().filter(alive)))
+            .collect();
+        change(&mut slots);
+        for ((key, before), slot) in keys.iter().zip(before).zip(slots) {
+            if before == slot.record {
+                continue;
+            }
+            if let Some((_, expires)) = before {
+                expiry.remove((expires.unix_seconds(), key.as_bytes()))?;
+            }
+            match slot.record {
+                Some((bytes, expires)) => {
+                    records.insert(key.as_bytes(), encode(&bytes, expires).as_slice())?;
+                    expiry.insert((expires.unix_seconds(), key.as_bytes()), ())?;
+                }
+                None => {
+                    records.remove(key.as_bytes())?;
+                }
+            }
+        }
+    }
+    // The commit point: on disk when this returns.
+    writing.commit()?;
+    Ok(())
+}
+
+fn sweep_batch(database: &Database, now: Time) -> Result<usize, redb::Error> {
+    let mut writing = database.begin_write()?;
+    writing.set_quick_repair(true);
+    let mut removed = 0;
+    {
+        let mut records = writing.open_table(RECORDS)?;
+        let mut expiry = writing.open_table(EXPIRY)?;
+        let mut expired = Vec::new();
+        for row in expiry
+            .range(..(now.unix_seconds(), &[0; 32]))?
+            .take(SWEEP_BATCH)
+        {
+            let (key, _) = row?;
+            let (seconds, key) = key.value();
+            expired.push((seconds, *key));
+        }
+        for (seconds, key) in expired {
+            expiry.remove((seconds, &key))?;
+            records.remove(&key)?;
+            removed += 1;
+        }
+    }
+    writing.commit()?;
+    Ok(removed)
+}
+
+fn encode(bytes: &[u8], expires: Time) -> Vec<u8> {
+    let mut value = expires.unix_seconds().to_be_bytes().to_vec();
+    value.extend(expires.subsec_nanos().to_be_bytes());
+    value.extend(bytes);
+    value
+}
+
+/// A record that does not decode counts as absent: it refuses, and never admits.
+fn decode(value: &[u8]) -> Option<(Vec<u8>, Time)> {
+    let (seconds, rest) = value.split_first_chunk::<8>()?;
+    let (nanos, bytes) = rest.split_first_chunk::<4>()?;
+    let expires = Time::new(i64::from_be_bytes(*seconds), u32::from_be_bytes(*nanos)).ok()?;
+    Some((bytes.to_vec(), expires))
+}
+
+fn failed(error: redb::Error) -> StoreError {
+    StoreError(Box::new(error))
+}
+
+#[cfg(test)]
+mod tests;

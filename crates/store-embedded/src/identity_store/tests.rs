@@ -1,0 +1,130 @@
+//! The contract of the broker's store: expiry, atomicity, durability, sweeping.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use waxseal_identity_server::{RecordKind, transact};
+
+use super::*;
+
+fn at(seconds: i64) -> Time {
+    Time::from_unix(1_767_225_600 + seconds).unwrap()
+}
+
+fn key(name: &str) -> RecordKey {
+    RecordKey::new(RecordKind::Login, &[name.as_bytes()])
+}
+
+fn store() -> (tempfile::TempDir, IdentityStore) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = IdentityStore::open(&folder.path().join("state.redb")).unwrap();
+    (folder, store)
+}
+
+async fn put(store: &IdentityStore, name: &str, bytes: &[u8], expires: Time) {
+    let bytes = bytes.to_vec();
+    transact(store, vec![key(name)], at(0), move |slots| {
+        slots[0].record = Some((bytes, expires));
+    })
+    .await
+    .unwrap();
+}
+
+async fn get(store: &IdentityStore, name: &str, now: Time) -> Option<Vec<u8>> {
+    transact(store, vec![key(name)], now, |slots| {
+        slots[0].record.as_ref().map(|(bytes, _)| bytes.clone())
+    })
+    .await
+    .unwrap()
+}
+
+#[tokio::test]
+async fn a_record_expires_on_time_swept_or_not() {
+    let (_folder, store) = store();
+    put(&store, "a", b"1", at(10)).await;
+    let fraction = Time::new(at(10).unix_seconds(), 500).unwrap();
+    put(&store, "b", b"2", fraction).await;
+    assert_eq!(get(&store, "a", at(9)).await.as_deref(), Some(&b"1"[..]));
+    assert_eq!(get(&store, "a", at(10)).await, None);
+    assert_eq!(get(&store, "b", at(10)).await.as_deref(), Some(&b"2"[..]));
+    assert_eq!(get(&store, "b", fraction).await, None);
+    assert_eq!(get(&store, "c", at(0)).await, None);
+}
+
+#[tokio::test]
+async fn records_change_together() {
+    let (_folder, store) = store();
+    put(&store, "a", b"1", at(10)).await;
+    let seen = transact(&store, vec![key("b"), key("a")], at(0), |slots| {
+        let taken = slots[1].record.take();
+        slots[0].record = taken;
+        slots[0].record.is_some()
+    });
+    assert!(seen.await.unwrap());
+    assert_eq!(get(&store, "a", at(0)).await, None);
+    assert_eq!(get(&store, "b", at(0)).await.as_deref(), Some(&b"1"[..]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn of_many_that_take_one_record_one_gets_it() {
+    let (_folder, store) = store();
+    let store = Arc::new(store);
+    put(&store, "a", b"1", at(10)).await;
+    let won = Arc::new(AtomicU32::new(0));
+    let mut tasks = Vec::new();
+    for _ in 0..50 {
+        let (store, won) = (Arc::clone(&store), Arc::clone(&won));
+        tasks.push(tokio::spawn(async move {
+            let taken = transact(&*store, vec![key("a")], at(0), |slots| {
+                slots[0].record.take()
+            });
+            if taken.await.unwrap().is_some() {
+                won.fetch_add(1, Ordering::Relaxed);
+            }
+        }));
+    }
+    for task in tasks {
+        task.await.unwrap();
+    }
+    assert_eq!(won.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn records_survive_the_process() {
+    let (folder, store) = store();
+    put(&store, "a", b"1", at(10)).await;
+    drop(store);
+    let store = IdentityStore::open(&folder.path().join("state.redb")).unwrap();
+    assert_eq!(get(&store, "a", at(0)).await.as_deref(), Some(&b"1"[..]));
+}
+
+#[tokio::test]
+async fn a_change_that_panics_changes_nothing() {
+    let (_folder, store) = store();
+    put(&store, "a", b"1", at(10)).await;
+    let failed = transact(&store, vec![key("a")], at(0), |slots| {
+        slots[0].record = None;
+        panic!("on purpose");
+    });
+    let failed: Result<(), _> = failed.await;
+    assert!(failed.is_err());
+    assert_eq!(get(&store, "a", at(0)).await.as_deref(), Some(&b"1"[..]));
+}
+
+#[tokio::test]
+async fn a_sweep_removes_what_has_expired_and_nothing_else() {
+    let (_folder, store) = store();
+    for number in 0..50 {
+        put(&store, &format!("old {number}"), b"x", at(number)).await;
+    }
+    put(&store, "moved", b"x", at(1)).await;
+    put(&store, "moved", b"x", at(1000)).await;
+    put(&store, "kept", b"x", at(1000)).await;
+    assert_eq!(store.len().unwrap(), 52);
+    assert_eq!(store.sweep(at(25)).await.unwrap(), 25);
+    assert_eq!(store.sweep(at(25)).await.unwrap(), 0);
+    assert_eq!(store.sweep(at(100)).await.unwrap(), 25);
+    assert_eq!(store.len().unwrap(), 2);
+    assert!(get(&store, "moved", at(0)).await.is_some());
+    assert_eq!(store.sweep(at(1001)).await.unwrap(), 2);
+    assert!(store.is_empty().unwrap());
+}
