@@ -1,7 +1,9 @@
 //! The command line as plain data: what was typed, and nothing of what it means.
 
 mod identities;
+mod identity;
 mod inspect;
+mod sign;
 mod verify;
 
 use std::path::PathBuf;
@@ -9,7 +11,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use identities::{IdentityArgs, Subject, SubjectArg};
+pub(crate) use identity::{IdentityCommand, IdentityCommandArgs, TokenArgs};
 pub(crate) use inspect::InspectArgs;
+pub(crate) use sign::{AttestArgs, BundleArgs, LoginArgs, ServiceArgs, SignArgs, SignerArgs};
 pub(crate) use verify::VerifyArgs;
 
 /// Signs and verifies with identities instead of keys.
@@ -23,16 +27,24 @@ pub(crate) struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Sign(Box<SignArgs>),
+    Attest(Box<AttestArgs>),
     Verify(Box<VerifyArgs>),
     Inspect(InspectArgs),
+    Identity(IdentityCommandArgs),
 }
 
 impl Command {
     /// How the outcome is told.
     pub(crate) const fn output(&self) -> &OutputArgs {
         match self {
+            Self::Sign(args) => &args.output,
+            Self::Attest(args) => &args.output,
             Self::Verify(args) => &args.output,
             Self::Inspect(args) => &args.output,
+            Self::Identity(IdentityCommandArgs {
+                command: IdentityCommand::Token(args),
+            }) => &args.output,
         }
     }
 }

@@ -7,13 +7,17 @@
 
 mod args;
 mod artifact;
+mod attest;
 mod discover;
+mod identity;
 mod inspect;
 mod keys;
 mod outcome;
 mod panics;
 mod predicate;
+mod services;
 mod shown;
+mod sign;
 mod terminal;
 mod trust;
 mod verify;
@@ -45,8 +49,11 @@ fn main() -> ExitCode {
 /// Runs a command; failures have been told when this returns.
 fn run(command: &Command) -> Result<(), Class> {
     match command {
+        Command::Sign(args) => sign::run(args),
+        Command::Attest(args) => attest::run(args),
         Command::Verify(args) => verify::run(args),
         Command::Inspect(args) => inspect::run(args),
+        Command::Identity(args) => identity::run(args),
     }
     .map_err(|failed| {
         if let Failed::With(failure) = &failed {

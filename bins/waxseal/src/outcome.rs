@@ -17,6 +17,12 @@ pub(crate) enum Class {
     Malformed,
     /// The trusted root is missing, malformed, or lacks what the bundle names.
     TrustRoot,
+    /// There is no identity to sign with, or it was not accepted.
+    Identity,
+    /// A service could not be reached, or failed: later it may not.
+    Unavailable,
+    /// It would have done harm, such as to overwrite a file, and nobody said to.
+    Refused,
 }
 
 impl Class {
@@ -30,6 +36,9 @@ impl Class {
             Self::NotFound => 5,
             Self::Malformed => 6,
             Self::TrustRoot => 7,
+            Self::Identity => 8,
+            Self::Unavailable => 9,
+            Self::Refused => 10,
         }
     }
 
@@ -43,6 +52,9 @@ impl Class {
             Self::NotFound => "not-found",
             Self::Malformed => "malformed",
             Self::TrustRoot => "trust-root",
+            Self::Identity => "identity",
+            Self::Unavailable => "unavailable",
+            Self::Refused => "refused",
         }
     }
 }
@@ -158,8 +170,11 @@ mod tests {
             Class::NotFound,
             Class::Malformed,
             Class::TrustRoot,
+            Class::Identity,
+            Class::Unavailable,
+            Class::Refused,
         ];
         let codes: Vec<u8> = classes.iter().map(|class| class.exit_code()).collect();
-        assert_eq!(codes, [1, 2, 3, 4, 5, 6, 7]);
+        assert_eq!(codes, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
     }
 }

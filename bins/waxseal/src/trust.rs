@@ -15,7 +15,7 @@ use crate::args::TrustArgs;
 use crate::outcome::{Class, Failure};
 
 /// Where an instance keeps its clients' files, below its data directory.
-const CLIENT_FOLDER: &str = "client";
+pub(crate) const CLIENT_FOLDER: &str = "client";
 const TRUSTED_ROOT: &str = "trusted_root.json";
 
 /// A trusted root, and where it comes from.
@@ -114,7 +114,8 @@ pub(crate) fn media_type(bytes: &[u8]) -> Option<String> {
     found.as_str().map(str::to_owned)
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+/// The bytes of a file of trust, up to twice the length of the longest.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     let unreadable = |error: std::io::Error| {
         let message = format!("the trusted root {} cannot be read", path.display());
         Failure::new(Class::TrustRoot, "trusted-root-missing", message).because(&error)

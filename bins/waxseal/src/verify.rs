@@ -1,6 +1,6 @@
 //! `waxseal verify`: one verdict for each artifact, said where it is made.
 
-mod explain;
+pub(crate) mod explain;
 mod plan;
 pub(crate) mod report;
 
@@ -23,7 +23,7 @@ use report::Report;
 /// The class of the first failure.
 pub(crate) fn run(args: &VerifyArgs) -> Result<(), Failed> {
     let plan = Plan::of(args)?;
-    let report = Report::new(args.output, &plan);
+    let report = Report::new(args.output, &plan.trust);
     report.warn(&plan.warnings);
     let mut first = None;
     for text in &args.artifacts {

@@ -26,14 +26,7 @@ pub(crate) fn unreadable(error: &VerifyReaderError) -> Failure {
 
 /// A bundle that was refused.
 pub(crate) fn refusal(error: &VerifyError, bundle: &Bundle) -> Failure {
-    let class = match error.class() {
-        ErrorClass::Malformed => Class::Malformed,
-        ErrorClass::Policy => Class::Policy,
-        ErrorClass::TrustRoot => Class::TrustRoot,
-        // What is not known to be milder is taken for the worst.
-        _ => Class::Cryptographic,
-    };
-    let failure = Failure::new(class, error.code(), error.to_string()).led_by(error);
+    let failure = Failure::new(class_of(error), error.code(), error.to_string()).led_by(error);
     match error {
         VerifyError::IdentityMismatch { expected, found } => {
             let failure = Failure { message: "signed, but by someone else".to_owned(), ..failure }
@@ -77,6 +70,17 @@ pub(crate) fn refusal(error: &VerifyError, bundle: &Bundle) -> Failure {
         | VerifyError::SctLogUnknown
         | VerifyError::CertificateUntrusted => failure.hint(OTHER_INSTANCE),
         _ => failure,
+    }
+}
+
+/// The class of a rule of verification.
+pub(crate) fn class_of(error: &VerifyError) -> Class {
+    match error.class() {
+        ErrorClass::Malformed => Class::Malformed,
+        ErrorClass::Policy => Class::Policy,
+        ErrorClass::TrustRoot => Class::TrustRoot,
+        // What is not known to be milder is taken for the worst.
+        _ => Class::Cryptographic,
     }
 }
 

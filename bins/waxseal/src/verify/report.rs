@@ -8,7 +8,6 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use waxseal_verify::{Signer, TimeSource, Verified, VerifiedEntry, VerifiedTime};
 
-use super::plan::Plan;
 use crate::args::OutputArgs;
 use crate::outcome::{Class, Failure};
 use crate::terminal::{beyond_ascii, visible};
@@ -32,6 +31,8 @@ struct Line<'a> {
     ok: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     digest: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bundle: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -59,12 +60,9 @@ struct IdentityLine<'a> {
 }
 
 impl<'a> Report<'a> {
-    /// A report about verdicts under one plan.
-    pub(crate) const fn new(output: OutputArgs, plan: &'a Plan) -> Self {
-        Self {
-            output,
-            trust: plan.trust.as_str(),
-        }
+    /// A report about verdicts under one trusted root.
+    pub(crate) const fn new(output: OutputArgs, trust: &'a str) -> Self {
+        Self { output, trust }
     }
 
     /// Says what the person should know, on stderr.
@@ -85,16 +83,38 @@ impl<'a> Report<'a> {
         verdict: Result<&Verified, &Failure>,
     ) -> std::io::Result<()> {
         match verdict {
-            verdict if self.output.json => {
-                let line = serde_json::to_string(&self.line(artifact, verdict))?;
-                writeln!(std::io::stdout(), "{line}")
-            }
+            verdict if self.output.json => write_line(&self.line(artifact, verdict)),
             Ok(_) if self.output.quiet => Ok(()),
             Ok(verified) => {
                 std::io::stdout().write_all(self.verified(artifact, verified).as_bytes())
             }
             Err(failure) => std::io::stderr().write_all(failed(artifact, failure).as_bytes()),
         }
+    }
+
+    /// Says that an artifact was signed, and where its bundle is.
+    ///
+    /// # Errors
+    /// As [`Self::say`].
+    pub(crate) fn say_signed(
+        &self,
+        artifact: &str,
+        verified: &Verified,
+        bundle: &str,
+    ) -> std::io::Result<()> {
+        if self.output.json {
+            let line = self.line(artifact, Ok(verified));
+            return write_line(&Line {
+                bundle: Some(bundle.to_owned()),
+                ..line
+            });
+        }
+        if self.output.quiet {
+            return Ok(());
+        }
+        let text = self.verified(artifact, verified);
+        let wrote = format!("  in   {}\n", visible(bundle));
+        std::io::stdout().write_all((text + &wrote).as_bytes())
     }
 
     fn verified(&self, artifact: &str, verified: &Verified) -> String {
@@ -171,6 +191,7 @@ impl<'a> Report<'a> {
             artifact,
             ok: verdict.is_ok(),
             digest: verified.map(|verified| verified.digest().to_string()),
+            bundle: None,
             error: verdict.err().map(error),
             identity,
             identity_checked: match signer {
@@ -194,6 +215,10 @@ impl<'a> Report<'a> {
             statement: statement.and_then(|s| RawValue::from_string(s.to_json()).ok()),
         }
     }
+}
+
+fn write_line(line: &Line<'_>) -> std::io::Result<()> {
+    writeln!(std::io::stdout(), "{}", serde_json::to_string(line)?)
 }
 
 fn log(entry: &VerifiedEntry) -> Value {
