@@ -1,0 +1,282 @@
+//! The artifact log, version 2: `hashedrekord` 0.0.2 and `dsse` 0.0.2 entries.
+
+mod request;
+
+use std::borrow::Cow;
+use std::sync::OnceLock;
+
+use bytes::Bytes;
+use waxseal_crypto::{
+    BoxFuture, CryptoProvider, Digest, HashAlgorithm, Input, SignatureAlgorithm, Time, sha256,
+};
+use waxseal_formats::entry::{HashedRekordV002, Signature, Verifier, VerifierKey};
+use waxseal_formats::log::{CreateEntryRequest, MAX_CREATE_ENTRY_REQUEST_BYTES};
+use waxseal_formats::{InclusionProof, KeyDetails, MessageDigest, TransparencyLogEntry};
+use waxseal_serve::BoxError;
+use waxseal_tlog::{EntryBundle, MAX_ENTRY_BYTES, Origin};
+
+pub use request::RequestError;
+use request::{CheckedDsse, CheckedHashedRekord};
+
+use crate::personality::{BundleKind, CheckError};
+use crate::{Answer, DedupKey, Endpoint, Logged, Personality, Record, Refusal, Submission};
+
+/// The write path (`dev.sigstore.rekor.v2.Rekor/CreateEntry`).
+const ENDPOINTS: &[Endpoint] = &[Endpoint {
+    path: "/api/v2/log/entries",
+    max_body: MAX_CREATE_ENTRY_REQUEST_BYTES,
+}];
+
+/// The log of signatures over artifacts. It believes nobody: every signature is verified with the
+/// key that comes with it, and a key is named as what it is (S-09). Certificates are only read for
+/// their key: whether they are anybody's, verifiers decide.
+#[derive(Debug, Clone, Copy)]
+pub struct ArtifactLog {
+    provider: CryptoProvider,
+}
+
+impl ArtifactLog {
+    /// An artifact log.
+    pub const fn new(provider: CryptoProvider) -> Self {
+        Self { provider }
+    }
+
+    fn read(&self, body: &[u8]) -> Result<Box<dyn Submission>, RequestError> {
+        match CreateEntryRequest::from_json(body)? {
+            CreateEntryRequest::HashedRekord(request) => {
+                let request = CheckedHashedRekord::new(request)?;
+                Ok(Box::new(HashedRekord {
+                    provider: self.provider,
+                    body: fit(request.body.encode_canonical())?,
+                    request,
+                }))
+            }
+            CreateEntryRequest::Dsse(request) => Ok(Box::new(Dsse {
+                provider: self.provider,
+                request: CheckedDsse::new(request)?,
+                body: OnceLock::new(),
+            })),
+            _ => Err(RequestError::UnknownKind),
+        }
+    }
+
+    fn make_genesis(&self, origin: &Origin) -> Result<HashedRekordV002, BoxError> {
+        let algorithm = SignatureAlgorithm::EcdsaP256Sha256;
+        // The key is thrown away: nobody can ever make a second entry of it.
+        let key = self.provider.generate(algorithm)?;
+        let signer = self.provider.signer(&key, algorithm)?;
+        let digest = Digest::of(HashAlgorithm::Sha256, origin.as_str().as_bytes());
+        let signature = signer.sign_now(Input::Prehash(&digest))?;
+        Ok(HashedRekordV002 {
+            digest: MessageDigest {
+                algorithm: waxseal_formats::HashAlgorithm::SHA2_256,
+                digest: digest.as_bytes().to_vec(),
+            },
+            signature: Signature {
+                content: signature,
+                verifier: Verifier {
+                    key: VerifierKey::PublicKey(signer.public_key().spki_der().to_vec()),
+                    key_details: KeyDetails::new("PKIX_ECDSA_P256_SHA_256"),
+                },
+            },
+        })
+    }
+}
+
+impl Personality for ArtifactLog {
+    fn endpoints(&self) -> &'static [Endpoint] {
+        ENDPOINTS
+    }
+
+    /// Readers ask below the root and below `/api/v2`.
+    fn read_prefixes(&self) -> &'static [&'static str] {
+        &["", "/api/v2"]
+    }
+
+    fn bundles(&self) -> BundleKind {
+        BundleKind::Entries
+    }
+
+    fn genesis(
+        &self,
+        origin: &Origin,
+    ) -> BoxFuture<'_, Result<Option<Box<dyn Submission>>, BoxError>> {
+        let body = self.make_genesis(origin);
+        Box::pin(async move {
+            let first: Box<dyn Submission> = Box::new(Fixed {
+                body: body?.encode_canonical(),
+            });
+            Ok(Some(first))
+        })
+    }
+
+    fn parse(&self, _: usize, body: &Bytes) -> Result<Box<dyn Submission>, Refusal> {
+        self.read(body).map_err(|error| error.refusal())
+    }
+
+    fn leaf<'a>(&self, stored: &'a [u8]) -> Option<Cow<'a, [u8]>> {
+        Some(Cow::Borrowed(stored))
+    }
+
+    fn encode_bundle(&self, stored: &[Vec<u8>]) -> Vec<u8> {
+        let mut bundle = EntryBundle::new();
+        for entry in stored {
+            // `fit` has seen every entry, and the log never asks for more than 256.
+            let _ = bundle.push(entry.clone());
+        }
+        bundle.encode()
+    }
+
+    fn decode_bundle(&self, bundle: &[u8], width: u16) -> Option<Vec<Vec<u8>>> {
+        let bundle = EntryBundle::parse(bundle, width).ok()?;
+        Some(bundle.entries().to_vec())
+    }
+
+    fn answer<'a>(&'a self, logged: &'a Logged) -> BoxFuture<'a, Result<Answer, BoxError>> {
+        Box::pin(async move {
+            if logged.is_duplicate() {
+                return Ok(Answer::Duplicate);
+            }
+            Ok(Answer::Created {
+                content_type: "application/json",
+                body: entry_of(logged)?.to_json().into_bytes(),
+            })
+        })
+    }
+}
+
+fn entry_of(logged: &Logged) -> Result<TransparencyLogEntry, BoxError> {
+    let proof = logged.prove()?;
+    let published = logged.published();
+    let log_index = i64::try_from(logged.index())?;
+    let kind = kind_of(logged.stored());
+    Ok(TransparencyLogEntry {
+        log_index,
+        log_id: logged.log_id().to_vec(),
+        kind: kind.to_owned(),
+        version: "0.0.2".to_owned(),
+        integrated_time: 0,
+        inclusion_promise: None,
+        inclusion_proof: Some(InclusionProof {
+            log_index,
+            root_hash: published.root_hash.to_vec(),
+            tree_size: i64::try_from(published.tree_size)?,
+            hashes: proof.hashes.iter().map(|hash| hash.to_vec()).collect(),
+            checkpoint: Some(published.checkpoint.clone()),
+        }),
+        canonicalized_body: logged.stored().to_vec(),
+    })
+}
+
+/// The canonical body starts with its version and kind, keys being sorted.
+fn kind_of(body: &[u8]) -> &'static str {
+    if body.starts_with(br#"{"apiVersion":"0.0.2","kind":"dsse""#) {
+        "dsse"
+    } else {
+        "hashedrekord"
+    }
+}
+
+fn fit(body: Vec<u8>) -> Result<Vec<u8>, RequestError> {
+    if body.len() > MAX_ENTRY_BYTES {
+        return Err(RequestError::EntryTooLong { length: body.len() });
+    }
+    Ok(body)
+}
+
+fn record(body: &[u8]) -> Record {
+    Record {
+        stored: body.to_vec(),
+        beside: Vec::new(),
+    }
+}
+
+struct HashedRekord {
+    provider: CryptoProvider,
+    request: CheckedHashedRekord,
+    body: Vec<u8>,
+}
+
+impl Submission for HashedRekord {
+    fn key(&self) -> DedupKey {
+        sha256(&self.body)
+    }
+
+    fn check(&self) -> BoxFuture<'_, Result<(), CheckError>> {
+        let verified = self.request.verify(self.provider);
+        Box::pin(async move { verified.map_err(|error| CheckError::Refused(error.refusal())) })
+    }
+
+    fn record(&self, _: u64, _: Time) -> Option<Record> {
+        Some(record(&self.body))
+    }
+
+    fn is_stored_as(&self, stored: &[u8]) -> bool {
+        self.body == stored
+    }
+}
+
+struct Dsse {
+    provider: CryptoProvider,
+    request: CheckedDsse,
+    /// Which verifier goes with which signature is known once they are verified.
+    body: OnceLock<Vec<u8>>,
+}
+
+impl Dsse {
+    fn body(&self) -> &[u8] {
+        self.body.get().map_or(&[], Vec::as_slice)
+    }
+}
+
+impl Submission for Dsse {
+    fn key(&self) -> DedupKey {
+        sha256(self.body())
+    }
+
+    fn check(&self) -> BoxFuture<'_, Result<(), CheckError>> {
+        Box::pin(async move {
+            let request = self.request.clone();
+            let provider = self.provider;
+            // Up to a hundred verifications: not on a thread that others wait for.
+            let verified = tokio::task::spawn_blocking(move || request.verify(provider)).await;
+            let body = verified
+                .map_err(|error| CheckError::Fault(error.into()))?
+                .and_then(|body| fit(body.encode_canonical()))
+                .map_err(|error| CheckError::Refused(error.refusal()))?;
+            self.body.get_or_init(|| body);
+            Ok(())
+        })
+    }
+
+    fn record(&self, _: u64, _: Time) -> Option<Record> {
+        self.body.get().map(|body| record(body))
+    }
+
+    fn is_stored_as(&self, stored: &[u8]) -> bool {
+        self.body() == stored
+    }
+}
+
+/// An entry of the log's own making.
+struct Fixed {
+    body: Vec<u8>,
+}
+
+impl Submission for Fixed {
+    fn key(&self) -> DedupKey {
+        sha256(&self.body)
+    }
+
+    fn check(&self) -> BoxFuture<'_, Result<(), CheckError>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn record(&self, _: u64, _: Time) -> Option<Record> {
+        Some(record(&self.body))
+    }
+
+    fn is_stored_as(&self, stored: &[u8]) -> bool {
+        self.body == stored
+    }
+}

@@ -1,0 +1,88 @@
+//! What the log counts.
+
+use std::time::Duration;
+
+use waxseal_serve::{Counter, Gauge, Histogram, Meter};
+
+/// Upper ends of the buckets for commits, in seconds.
+const SECONDS: &[f64] = &[
+    0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.25, 1.0,
+];
+
+/// Upper ends of the buckets for entries in one commit.
+const ENTRIES: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 1024.0];
+
+#[derive(Debug, Clone)]
+pub(crate) struct Metrics {
+    entries: Counter<()>,
+    commit_seconds: Histogram<()>,
+    commit_entries: Histogram<()>,
+    unsealed: Gauge<()>,
+    seal_failures: Counter<()>,
+}
+
+impl Metrics {
+    pub(crate) fn register(meter: &Meter, names: MetricNames) -> Self {
+        Self {
+            entries: meter.counter(names.entries, "Entries appended to the log"),
+            commit_seconds: meter.histogram(
+                names.commit_seconds,
+                "Time of one commit of the ledger",
+                SECONDS,
+            ),
+            commit_entries: meter.histogram(
+                names.commit_entries,
+                "Entries in one commit of the ledger",
+                ENTRIES,
+            ),
+            unsealed: meter.gauge(names.unsealed, "Committed entries that are not sealed yet"),
+            seal_failures: meter.counter(
+                names.seal_failures,
+                "Attempts at sealing that failed and are tried again",
+            ),
+        }
+    }
+
+    pub(crate) fn committed(&self, entries: usize, time: Duration) {
+        self.entries.add((), u64::try_from(entries).unwrap_or(0));
+        let entries = u32::try_from(entries).unwrap_or(u32::MAX);
+        self.commit_entries.observe((), f64::from(entries));
+        self.commit_seconds.observe((), time.as_secs_f64());
+    }
+
+    pub(crate) fn unsealed(&self, entries: u64) {
+        let entries = u32::try_from(entries).unwrap_or(u32::MAX);
+        self.unsealed.set((), f64::from(entries));
+    }
+
+    pub(crate) fn seal_failed(&self) {
+        self.seal_failures.add((), 1);
+    }
+}
+
+/// The names of one log's metrics: two logs of one process have two sets.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct MetricNames {
+    entries: &'static str,
+    commit_seconds: &'static str,
+    commit_entries: &'static str,
+    unsealed: &'static str,
+    seal_failures: &'static str,
+}
+
+impl MetricNames {
+    pub(crate) const LOG: Self = Self {
+        entries: "log_entries",
+        commit_seconds: "log_commit_seconds",
+        commit_entries: "log_commit_entries",
+        unsealed: "log_unsealed_entries",
+        seal_failures: "log_seal_failures",
+    };
+    pub(crate) const CT: Self = Self {
+        entries: "ct_entries",
+        commit_seconds: "ct_commit_seconds",
+        commit_entries: "ct_commit_entries",
+        unsealed: "ct_unsealed_entries",
+        seal_failures: "ct_seal_failures",
+    };
+}

@@ -1,0 +1,119 @@
+//! Errors as responses: what the client did is refused, what we did is a fault.
+
+use std::time::Duration;
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use waxseal_serve::{Code, Problem};
+
+use crate::personality::{Refusal, RefusalKind};
+use crate::sequencer::AppendError;
+use crate::service::SubmitError;
+use crate::shared::ReadError;
+
+/// When to come back to a log that is busy.
+const BUSY: Duration = Duration::from_secs(1);
+
+/// When to come back to a log that has stopped: the process is started again by then.
+const STOPPED: Duration = Duration::from_secs(5);
+
+pub(crate) fn submit(error: SubmitError) -> Response {
+    match error {
+        SubmitError::Refused(refusal) => refused(refusal).into_response(),
+        SubmitError::Check(cause) => Problem::fault("CHECK_FAILED", cause).into_response(),
+        SubmitError::Append(AppendError::Frozen) => frozen(),
+        SubmitError::Append(error) => append(error).into_response(),
+    }
+}
+
+fn refused(refusal: Refusal) -> Problem {
+    let Refusal {
+        kind,
+        reason,
+        message,
+    } = refusal;
+    match kind {
+        RefusalKind::Invalid => Problem::refusal(Code::InvalidArgument, reason, message),
+        RefusalKind::Unauthenticated => Problem::refusal(Code::Unauthenticated, reason, message),
+        RefusalKind::TooLarge => Problem::refusal(Code::InvalidArgument, reason, message)
+            .with_status(StatusCode::PAYLOAD_TOO_LARGE),
+    }
+}
+
+fn append(error: AppendError) -> Problem {
+    let unavailable =
+        |reason, message: &'static str| Problem::refusal(Code::Unavailable, reason, message);
+    match error {
+        AppendError::Overloaded => {
+            unavailable("OVERLOADED", "reached max pushback; retry").with_retry_after(BUSY)
+        }
+        AppendError::Stopped => {
+            unavailable("STOPPED", "the log is stopping; retry").with_retry_after(STOPPED)
+        }
+        AppendError::Frozen | AppendError::Full => Problem::refusal(
+            Code::FailedPrecondition,
+            "LOG_FULL",
+            "the log takes no more entries",
+        ),
+        AppendError::Deadline => Problem::refusal(
+            Code::DeadlineExceeded,
+            "DEADLINE",
+            "the log did not answer in time; the entry may be in it",
+        ),
+        AppendError::EntryTooLong { .. } => Problem::refusal(
+            Code::InvalidArgument,
+            "ENTRY_TOO_LONG",
+            "the entry is too long for the log",
+        )
+        .with_status(StatusCode::PAYLOAD_TOO_LARGE),
+        AppendError::Store(cause) => {
+            Problem::unavailable("NOT_COMMITTED", "the entry was not appended; retry", cause)
+                .with_retry_after(BUSY)
+        }
+        AppendError::Signer(cause) => {
+            let message = "the entry is in the log, but its checkpoint is not signed yet; retry";
+            Problem::unavailable("NOT_SIGNED", message, cause).with_retry_after(BUSY)
+        }
+        AppendError::Unknown => Problem::fault("UNKNOWN", AppendError::Unknown),
+    }
+}
+
+/// As rekor-tiles words it.
+fn frozen() -> Response {
+    let text = "This log has been frozen, please switch to the latest log.\n";
+    let mut response = (StatusCode::METHOD_NOT_ALLOWED, text).into_response();
+    response
+        .headers_mut()
+        .insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+    response
+}
+
+/// 409 with the index in a header, as rekor-tiles answers.
+pub(crate) fn duplicate(index: u64) -> Response {
+    let message =
+        format!("an equivalent entry already exists in the transparency log with index {index}");
+    let problem = Problem::refusal(Code::AlreadyExists, "DUPLICATE_ENTRY", message);
+    let mut response = problem.into_response();
+    response
+        .headers_mut()
+        .insert("x-log-index", HeaderValue::from(index));
+    response
+}
+
+pub(crate) fn read(error: ReadError) -> Response {
+    Problem::fault("CANNOT_READ", error).into_response()
+}
+
+pub(crate) fn not_found() -> Response {
+    Problem::refusal(
+        Code::NotFound,
+        "NOT_IN_LOG",
+        "the log has nothing at this path",
+    )
+    .into_response()
+}
+
+/// Too many bytes are being taken in already.
+pub(crate) fn overloaded() -> Response {
+    append(AppendError::Overloaded).into_response()
+}

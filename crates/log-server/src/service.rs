@@ -1,0 +1,193 @@
+//! The log as its callers see it: append an entry, read a tile. No HTTP in here.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use waxseal_tlog::{Tile, TilePath};
+
+use crate::personality::{CheckError, Prover};
+use crate::sequencer::{AppendError, MAX_BATCH, Pending, Sequenced};
+use crate::shared::{ReadError, Shared, off_thread};
+use crate::{BundleKind, Logged, ObjectName, Published, Refusal};
+
+/// Entries that may wait for a place.
+pub(crate) const MAX_WAITING: usize = 4 * MAX_BATCH;
+
+/// Entries that may be committed and not sealed: beyond, the ledger would grow without bound while
+/// the objects cannot be written.
+const MAX_UNSEALED: u64 = 1 << 18;
+
+/// The time an entry has to get its place. Clients give up after 20 seconds or more.
+const APPEND_DEADLINE: Duration = Duration::from_secs(30);
+
+pub(crate) struct Service {
+    pub(crate) shared: Arc<Shared>,
+    arrivals: mpsc::Sender<Pending>,
+    /// How many checks run at once.
+    checks: Semaphore,
+    is_frozen: bool,
+}
+
+/// Why a submission has no answer.
+#[derive(Debug)]
+pub(crate) enum SubmitError {
+    Refused(Refusal),
+    Check(waxseal_serve::BoxError),
+    Append(AppendError),
+}
+
+impl Service {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        arrivals: mpsc::Sender<Pending>,
+        is_frozen: bool,
+    ) -> Self {
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        Self {
+            shared,
+            arrivals,
+            checks: Semaphore::new(2 * cores),
+            is_frozen,
+        }
+    }
+
+    /// Parses, checks, appends; the entry is durable, and covered by a published checkpoint.
+    pub(crate) async fn submit(
+        &self,
+        endpoint: usize,
+        body: &Bytes,
+    ) -> Result<Logged, SubmitError> {
+        self.admit().map_err(SubmitError::Append)?;
+        let personality = &self.shared.personality;
+        let submission = personality
+            .parse(endpoint, body)
+            .map_err(SubmitError::Refused)?;
+        {
+            // The semaphore is never closed.
+            let _permit = self.checks.acquire().await;
+            submission.check().await.map_err(|error| match error {
+                CheckError::Refused(refusal) => SubmitError::Refused(refusal),
+                CheckError::Fault(cause) => SubmitError::Check(cause),
+            })?;
+        }
+        let (reply, answer) = oneshot::channel();
+        let pending = Pending { submission, reply };
+        self.arrivals.try_send(pending).map_err(|error| {
+            SubmitError::Append(match error {
+                mpsc::error::TrySendError::Full(_) => AppendError::Overloaded,
+                mpsc::error::TrySendError::Closed(_) => AppendError::Stopped,
+            })
+        })?;
+        let sequenced = match tokio::time::timeout(APPEND_DEADLINE, answer).await {
+            Ok(Ok(sequenced)) => sequenced.map_err(SubmitError::Append)?,
+            Ok(Err(_)) => return Err(SubmitError::Append(AppendError::Stopped)),
+            Err(_) => return Err(SubmitError::Append(AppendError::Deadline)),
+        };
+        Ok(self.logged(sequenced))
+    }
+
+    fn admit(&self) -> Result<(), AppendError> {
+        if self.is_frozen {
+            return Err(AppendError::Frozen);
+        }
+        if self.shared.is_stopped() {
+            return Err(AppendError::Stopped);
+        }
+        let sealed = self.shared.sealed.load(Ordering::Acquire);
+        let committed = self.shared.committed.load(Ordering::Acquire);
+        if committed.saturating_sub(sealed) > MAX_UNSEALED || self.arrivals.capacity() == 0 {
+            return Err(AppendError::Overloaded);
+        }
+        Ok(())
+    }
+
+    fn logged(&self, sequenced: Sequenced) -> Logged {
+        let Sequenced {
+            index,
+            is_duplicate,
+            stored,
+            published,
+        } = sequenced;
+        let prover: Arc<dyn Prover> = self.shared.clone();
+        Logged {
+            index,
+            is_duplicate,
+            stored,
+            published,
+            prover,
+            log_id: crate::personality::log_id(&self.shared.signers),
+        }
+    }
+
+    /// The newest checkpoint.
+    pub(crate) fn published(&self) -> Arc<Published> {
+        self.shared.published()
+    }
+
+    /// A tile or bundle of the published tree, at any width that it has or had (I3); `None` if it
+    /// is not in the tree.
+    pub(crate) async fn read(&self, path: TilePath) -> Result<Option<Vec<u8>>, ReadError> {
+        let size = self.published().tree_size;
+        match (path, self.shared.personality.bundles()) {
+            (TilePath::Tile(tile), _) => self.read_tile(tile, size).await,
+            (TilePath::Entries { index, width }, BundleKind::Entries)
+            | (TilePath::Data { index, width }, BundleKind::Data) => {
+                self.read_bundle(index, width, size).await
+            }
+            _ => Ok(None),
+        }
+    }
+
+    async fn read_tile(&self, tile: Tile, size: u64) -> Result<Option<Vec<u8>>, ReadError> {
+        let in_tree = Tile::in_tree(tile.level(), tile.index(), size);
+        if in_tree.is_none_or(|in_tree| in_tree.width() < tile.width()) {
+            return Ok(None);
+        }
+        let shared = Arc::clone(&self.shared);
+        // Nearly always in memory; otherwise a file is read.
+        if let Some(hashes) = self.shared.tree().tile(tile) {
+            return Ok(Some(Tile::encode(&hashes)));
+        }
+        let hashes = off_thread(async move { shared.tile(tile).await })
+            .await
+            .map_err(ReadError::Store)??;
+        Ok(Some(Tile::encode(&hashes)))
+    }
+
+    async fn read_bundle(
+        &self,
+        index: u64,
+        width: u16,
+        size: u64,
+    ) -> Result<Option<Vec<u8>>, ReadError> {
+        let in_tree = Tile::in_tree(0, index, size);
+        if in_tree.is_none_or(|in_tree| in_tree.width() < width) {
+            return Ok(None);
+        }
+        let shared = Arc::clone(&self.shared);
+        let bundle = off_thread(async move {
+            let name = ObjectName::Tile(shared.bundle_path(index, width));
+            let is_sealed = index < shared.sealed.load(Ordering::Acquire) / 256;
+            if is_sealed && width == 256 {
+                return shared.object(name).await;
+            }
+            let stored = shared.entries(index, 0, u64::from(width)).await?;
+            if stored.len() < usize::from(width) {
+                return Err(ReadError::Damaged { name });
+            }
+            Ok(shared.personality.encode_bundle(&stored))
+        });
+        Ok(Some(bundle.await.map_err(ReadError::Store)??))
+    }
+
+    /// The certificate of an issuer, by its digest.
+    pub(crate) async fn issuer(&self, digest: [u8; 32]) -> Result<Option<Vec<u8>>, ReadError> {
+        let objects = Arc::clone(&self.shared.objects);
+        let read = off_thread(async move { objects.read(ObjectName::Issuer(digest)).await });
+        let read = read.await.map_err(ReadError::Store)?;
+        read.map_err(|error| ReadError::Store(error.into()))
+    }
+}

@@ -1,0 +1,195 @@
+//! What the parts of one log share: its stores, its tree in memory, and what is published.
+
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, watch};
+use waxseal_crypto::Clock;
+use waxseal_serve::BoxError;
+use waxseal_tlog::{Frontier, Hash, InclusionProof, Node, NoteSigner, Tile, TilePath};
+
+use crate::personality::{BundleKind, Prover};
+use crate::{Ledger, LedgerError, ObjectName, Objects, Personality, Published};
+
+pub(crate) struct Shared {
+    pub(crate) personality: Arc<dyn Personality>,
+    pub(crate) ledger: Arc<dyn Ledger>,
+    pub(crate) objects: Arc<dyn Objects>,
+    pub(crate) signers: Vec<NoteSigner>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) tree: RwLock<Tree>,
+    /// Only committed states that were signed, and only ever larger ones (rule D6).
+    pub(crate) published: watch::Sender<Arc<Published>>,
+    /// Entries below this index are in durable objects.
+    pub(crate) sealed: AtomicU64,
+    /// Size of the committed tree.
+    pub(crate) committed: AtomicU64,
+    /// Size of the tree that the checkpoint object is of.
+    pub(crate) written: watch::Sender<u64>,
+    /// Set for good when going on is unsafe, or the log has shut down.
+    pub(crate) stopped: AtomicBool,
+    /// Asks for sealing and publication of objects now.
+    pub(crate) flush: Notify,
+}
+
+pub(crate) use crate::tree::Tree;
+
+/// Why something cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// A store failed.
+    #[error("a store of the log failed")]
+    Store(#[source] BoxError),
+    /// A store does not have what the published checkpoint implies (I3), or not its bytes.
+    #[error("{name} is missing or damaged")]
+    Damaged {
+        /// Which object.
+        name: ObjectName,
+    },
+}
+
+impl Shared {
+    pub(crate) fn tree(&self) -> RwLockReadGuard<'_, Tree> {
+        self.tree.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn tree_mut(&self) -> RwLockWriteGuard<'_, Tree> {
+        self.tree.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn published(&self) -> Arc<Published> {
+        self.published.borrow().clone()
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn bundle_path(&self, index: u64, width: u16) -> TilePath {
+        match self.personality.bundles() {
+            BundleKind::Entries => TilePath::Entries { index, width },
+            BundleKind::Data => TilePath::Data { index, width },
+        }
+    }
+
+    /// The leaf hash of stored bytes; `None` if they are damaged.
+    pub(crate) fn leaf_hash(&self, stored: &[u8]) -> Option<Hash> {
+        let leaf = self.personality.leaf(stored)?;
+        Some(waxseal_tlog::leaf_hash(&leaf))
+    }
+
+    /// The stored bytes of one committed entry.
+    pub(crate) async fn entry(&self, index: u64) -> Result<Vec<u8>, ReadError> {
+        let mut entries = self.entries(index / 256, index % 256, 1).await?;
+        entries.pop().ok_or(ReadError::Damaged {
+            name: ObjectName::Tile(self.bundle_path(index / 256, 256)),
+        })
+    }
+
+    /// Stored bytes out of the bundle `index`: `count` entries from `first` on.
+    pub(crate) async fn entries(
+        &self,
+        index: u64,
+        first: u64,
+        count: u64,
+    ) -> Result<Vec<Vec<u8>>, ReadError> {
+        let start = index * 256 + first;
+        if start >= self.sealed.load(Ordering::Acquire) {
+            match self.ledger.read(start..start + count).await {
+                // It was sealed, and forgotten, in between.
+                Err(LedgerError::Forgotten { .. }) => {}
+                read => return read.map_err(|error| ReadError::Store(error.into())),
+            }
+        }
+        let path = self.bundle_path(index, 256);
+        let name = ObjectName::Tile(path);
+        let damaged = || ReadError::Damaged { name };
+        let bytes = self.object(name).await?;
+        let entries = self
+            .personality
+            .decode_bundle(&bytes, 256)
+            .ok_or_else(damaged)?;
+        let first = usize::try_from(first).unwrap_or(usize::MAX);
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        Ok(entries.into_iter().skip(first).take(count).collect())
+    }
+
+    /// The hashes of a tile of the committed tree.
+    pub(crate) async fn tile(&self, tile: Tile) -> Result<Vec<Hash>, ReadError> {
+        let in_memory = self.tree().tile(tile);
+        if let Some(hashes) = in_memory {
+            return Ok(hashes);
+        }
+        let name = ObjectName::Tile(TilePath::Tile(tile.full()));
+        let damaged = || ReadError::Damaged { name };
+        let bytes = self.object(name).await?;
+        let mut hashes = tile.full().parse(&bytes).map_err(|_| damaged())?;
+        hashes.truncate(usize::from(tile.width()));
+        Ok(hashes)
+    }
+
+    /// The root hash of an earlier committed tree.
+    pub(crate) async fn root_hash(&self, size: u64) -> Result<Hash, ReadError> {
+        let mut peaks = Vec::new();
+        for node in Frontier::peak_nodes(size) {
+            peaks.push(self.node(node).await?);
+        }
+        let name = ObjectName::Checkpoint;
+        let frontier =
+            Frontier::from_peaks(size, peaks).map_err(|_| ReadError::Damaged { name })?;
+        Ok(frontier.root_hash())
+    }
+
+    async fn node(&self, node: Node) -> Result<Hash, ReadError> {
+        let in_memory = self.tree().node(node);
+        if let Some(hash) = in_memory {
+            return Ok(hash);
+        }
+        // Out of a full tile: its hashes are grown into a small tree.
+        let height = node.level % 8;
+        let index = node.index >> (8 - height);
+        let damaged = || ReadError::Damaged {
+            name: ObjectName::Checkpoint,
+        };
+        let tile = Tile::new(node.level / 8, index, 256).map_err(|_| damaged())?;
+        let hashes = self.tile(tile).await?;
+        let mut small = Tree::default();
+        hashes.iter().for_each(|hash| small.append(hash));
+        let inside = node.index & ((1 << (8 - height)) - 1);
+        small
+            .node(Node {
+                level: height,
+                index: inside,
+            })
+            .ok_or_else(damaged)
+    }
+
+    pub(crate) async fn object(&self, name: ObjectName) -> Result<Vec<u8>, ReadError> {
+        match self.objects.read(name).await {
+            Ok(Some(bytes)) => Ok(bytes),
+            Ok(None) => Err(ReadError::Damaged { name }),
+            Err(error) => Err(ReadError::Store(error.into())),
+        }
+    }
+}
+
+impl Prover for Shared {
+    fn prove(&self, index: u64, tree_size: u64) -> Result<InclusionProof, BoxError> {
+        self.tree()
+            .prove(index, tree_size)
+            .map_err(|_| format!("the path of entry {index} is not in memory").into())
+    }
+}
+
+/// Runs a store's future on a thread that may block.
+pub(crate) async fn off_thread<T, F>(future: F) -> Result<T, BoxError>
+where
+    T: Send + 'static,
+    F: Future<Output = T> + Send + 'static,
+{
+    let handle = Handle::current();
+    Ok(tokio::task::spawn_blocking(move || handle.block_on(future)).await?)
+}

@@ -1,0 +1,8 @@
+//! Every rule of the log, in memory: order, duplicates, errors, recovery, and a crash at each
+//! point.
+#![allow(clippy::as_conversions, reason = "small numbers in tests")]
+
+mod crash;
+mod http;
+mod recovery;
+mod sequencing;

@@ -1,0 +1,254 @@
+//! Order and duplicates.
+
+use std::sync::atomic::Ordering;
+
+use tokio::sync::oneshot;
+use waxseal_tlog::leaf_hash;
+
+use crate::personality::Prover;
+use crate::sequencer::{AppendError, Pending, Sequenced, Sequencer};
+use crate::testing::{Fault, Rig, Word};
+use crate::{LogServer, Parts};
+
+type Answer = Result<Sequenced, AppendError>;
+
+async fn append(sequencer: &mut Sequencer, texts: &[&str]) -> Vec<Answer> {
+    let (waiting, answers): (Vec<_>, Vec<_>) = texts
+        .iter()
+        .map(|text| {
+            let (reply, answer) = oneshot::channel();
+            (
+                Pending {
+                    submission: Word::boxed(text),
+                    reply,
+                },
+                answer,
+            )
+        })
+        .unzip();
+    let fatal = sequencer.append(waiting).await;
+    let mut found = Vec::new();
+    for answer in answers {
+        found.push(answer.await.unwrap_or(Err(AppendError::Stopped)));
+    }
+    drop(fatal);
+    found
+}
+
+fn parts(log: &LogServer) -> Parts {
+    log.parts.lock().unwrap().take().unwrap()
+}
+
+fn places(answers: &[Answer]) -> Vec<(u64, bool)> {
+    answers
+        .iter()
+        .map(|answer| answer.as_ref().map(|s| (s.index, s.is_duplicate)).unwrap())
+        .collect()
+}
+
+#[tokio::test]
+async fn entries_are_proven_by_the_checkpoint_they_come_with() {
+    let rig = Rig::new();
+    let log = rig.start().await.unwrap();
+    let Parts { mut sequencer, .. } = parts(&log);
+    for batch in [&["a"][..], &["b", "c"], &["d"]] {
+        for (answer, text) in append(&mut sequencer, batch).await.into_iter().zip(batch) {
+            let Sequenced {
+                index,
+                stored,
+                published,
+                ..
+            } = answer.unwrap();
+            assert_eq!(stored, text.as_bytes());
+            let proof = log.shared.prove(index, published.tree_size).unwrap();
+            assert_eq!(
+                proof.check(&leaf_hash(&stored), &published.root_hash),
+                Ok(())
+            );
+        }
+    }
+    assert_eq!(log.published().tree_size, 5);
+}
+
+#[tokio::test]
+async fn the_same_entry_has_one_index() {
+    let rig = Rig::new();
+    let log = rig.start().await.unwrap();
+    let Parts { mut sequencer, .. } = parts(&log);
+    let answers = append(&mut sequencer, &["a", "b", "a", "a"]).await;
+    assert_eq!(
+        places(&answers),
+        [(1, false), (2, false), (1, true), (1, true)]
+    );
+    assert!(
+        answers
+            .iter()
+            .all(|a| a.as_ref().unwrap().published.tree_size == 3)
+    );
+    assert_eq!(answers[2].as_ref().unwrap().stored, b"a");
+    // … in a later batch, after sealing, and after a restart.
+    let more: Vec<_> = (0..300).map(|n| format!("more {n}")).collect();
+    let more: Vec<_> = more.iter().map(String::as_str).collect();
+    append(&mut sequencer, &more).await;
+    let answers = append(&mut sequencer, &["b", "new", "a"]).await;
+    assert_eq!(places(&answers), [(2, true), (303, false), (1, true)]);
+    let log = rig.start().await.unwrap();
+    let Parts {
+        mut sequencer,
+        mut sealer,
+        ..
+    } = parts(&log);
+    sealer.seal().await.unwrap();
+    let answers = append(&mut sequencer, &["a", "newest", "log.example"]).await;
+    assert_eq!(places(&answers), [(1, true), (304, false), (0, true)]);
+    // All of a batch are old: nothing is committed, and all are answered.
+    assert_eq!(
+        places(&append(&mut sequencer, &["a", "b"]).await),
+        [(1, true), (2, true)]
+    );
+    assert_eq!(log.published().tree_size, 305);
+}
+
+#[tokio::test]
+async fn s_13_a_colliding_key_proves_nothing() {
+    let rig = Rig::new();
+    let log = rig.start().await.unwrap();
+    let Parts { mut sequencer, .. } = parts(&log);
+    let answers = append(&mut sequencer, &["collide 1", "collide 2", "collide 1"]).await;
+    assert_eq!(places(&answers), [(1, false), (2, false), (1, true)]);
+    let answers = append(&mut sequencer, &["collide 3", "collide 1"]).await;
+    assert_eq!(places(&answers), [(3, false), (1, true)]);
+    assert_eq!(answers[1].as_ref().unwrap().stored, b"collide 1");
+    assert_eq!(rig.ledger.inner.lock().unwrap().keys[&[7; 32]], 1);
+}
+
+#[tokio::test]
+async fn s_18_a_failing_look_up_is_not_a_new_entry() {
+    let rig = Rig::new();
+    let log = rig.start().await.unwrap();
+    let Parts { mut sequencer, .. } = parts(&log);
+    append(&mut sequencer, &["a"]).await;
+    rig.ledger.fails_to_find.store(true, Ordering::SeqCst);
+    for answer in append(&mut sequencer, &["a", "b"]).await {
+        assert!(matches!(answer, Err(AppendError::Store(_))));
+    }
+    rig.ledger.fails_to_find.store(false, Ordering::SeqCst);
+    // The stored bytes of a duplicate cannot be read: nothing is said about it either.
+    let tail = std::mem::take(&mut rig.ledger.inner.lock().unwrap().tail);
+    for answer in append(&mut sequencer, &["a"]).await {
+        assert!(matches!(answer, Err(AppendError::Store(_))));
+    }
+    rig.ledger.inner.lock().unwrap().tail = tail;
+    let answers = append(&mut sequencer, &["a", "b"]).await;
+    assert_eq!(places(&answers), [(1, true), (2, false)]);
+}
+
+#[tokio::test]
+async fn s_20_entry_too_long() {
+    let rig = Rig::new();
+    let log = rig.start().await.unwrap();
+    let Parts {
+        mut sequencer,
+        mut sealer,
+        ..
+    } = parts(&log);
+    let texts = [65_534, 65_535, 65_536].map(|length| "x".repeat(length));
+    let texts = texts.each_ref().map(String::as_str);
+    let answers = append(&mut sequencer, &[texts[0], texts[2], texts[1], "after"]).await;
+    assert!(matches!(
+        answers[1],
+        Err(AppendError::EntryTooLong { length: 65_536 })
+    ));
+    assert_eq!(
+        places(&[0, 2, 3].map(|n| Ok(take(&answers[n])))),
+        [(1, false), (2, false), (3, false)]
+    );
+    sealer.seal().await.unwrap();
+    assert!(rig.start().await.is_ok());
+}
+
+fn take(answer: &Answer) -> Sequenced {
+    let found = answer.as_ref().unwrap();
+    Sequenced {
+        index: found.index,
+        is_duplicate: found.is_duplicate,
+        stored: found.stored.clone(),
+        published: found.published.clone(),
+    }
+}
+
+#[tokio::test]
+async fn store_fails() {
+    let rig = Rig::new();
+    let log = rig.start().await.unwrap();
+    let Parts { mut sequencer, .. } = parts(&log);
+    rig.plan.strike(0, Fault::Fail);
+    for answer in append(&mut sequencer, &["a", "b"]).await {
+        assert!(matches!(answer, Err(AppendError::Store(_))));
+    }
+    // Nothing of it is in the tree: the next batch has the same indexes.
+    let answers = append(&mut sequencer, &["c", "a"]).await;
+    assert_eq!(places(&answers), [(1, false), (2, false)]);
+}
+
+#[tokio::test]
+async fn unknown() {
+    for fault in [Fault::CrashBefore, Fault::CrashAfter] {
+        let rig = Rig::new();
+        let log = rig.start().await.unwrap();
+        let Parts { mut sequencer, .. } = parts(&log);
+        let before = log.published();
+        rig.plan.strike(0, fault);
+        for answer in append(&mut sequencer, &["a", "b"]).await {
+            assert!(matches!(answer, Err(AppendError::Unknown)));
+        }
+        assert!(log.shared.is_stopped());
+        // Nothing was signed over what may or may not be there.
+        assert_eq!(log.published(), before);
+    }
+}
+
+#[tokio::test]
+async fn a_second_process_fences_the_first() {
+    let rig = Rig::new();
+    let first = rig.start().await.unwrap();
+    let second = rig.start().await.unwrap();
+    let Parts { mut sequencer, .. } = parts(&first);
+    for answer in append(&mut sequencer, &["a"]).await {
+        assert!(matches!(answer, Err(AppendError::Stopped)));
+    }
+    assert!(first.shared.is_stopped());
+    let Parts { mut sequencer, .. } = parts(&second);
+    assert_eq!(places(&append(&mut sequencer, &["a"]).await), [(1, false)]);
+}
+
+#[tokio::test]
+async fn times_never_go_back() {
+    let rig = Rig::new();
+    rig.clock.seconds.store(1000, Ordering::SeqCst);
+    let log = rig.start().await.unwrap();
+    let Parts { mut sequencer, .. } = parts(&log);
+    append(&mut sequencer, &["a"]).await;
+    let time = |rig: &Rig| {
+        let state = rig.ledger.inner.lock().unwrap().state.clone().unwrap();
+        crate::state::LogState::parse(&state).unwrap().time
+    };
+    let before = time(&rig);
+    rig.clock.seconds.store(0, Ordering::SeqCst);
+    append(&mut sequencer, &["b"]).await;
+    assert_eq!(time(&rig), before);
+    let log = rig.start().await.unwrap();
+    append(&mut parts(&log).sequencer, &["c"]).await;
+    assert_eq!(time(&rig), before);
+}
+
+#[tokio::test]
+async fn data_beside_the_leaf_is_kept() {
+    use crate::Ledger as _;
+    let rig = Rig::new();
+    let log = rig.start().await.unwrap();
+    let Parts { mut sequencer, .. } = parts(&log);
+    append(&mut sequencer, &["a", "b"]).await;
+    assert_eq!(rig.ledger.read_beside(2).await.unwrap(), b"2");
+    assert_eq!(rig.ledger.read_beside(9).await.unwrap(), b"");
+}
