@@ -19,6 +19,16 @@ pub(crate) struct Evidence {
     pub(crate) v2: bool,
 }
 
+impl Evidence {
+    pub(crate) fn of(entry: &TransparencyLogEntry, promise: bool) -> Self {
+        let kind = (entry.kind.as_str(), entry.version.as_str());
+        Self {
+            promise,
+            v2: matches!(kind, ("hashedrekord" | "dsse", "0.0.2")),
+        }
+    }
+}
+
 /// Verifies the inclusion of an entry. Gives the size of the tree that it is in, or `None` if the
 /// promise stands in for the proof.
 pub(crate) fn verify(

@@ -11,23 +11,27 @@
 //! `CryptoProvider` is passed in), fetching anything: there is no I/O here but the reader that the
 //! caller passes, and no clock.
 //!
-//! ```no_run
-//! use waxseal_crypto::{CryptoProvider, Time};
+//! ```
+//! use waxseal_crypto::Time;
 //! use waxseal_formats::{Bundle, TrustedRoot};
-//! use waxseal_verify::{Artifact, IdentityRule, VerificationPolicy, Verifier};
+//! use waxseal_verify::{
+//!     Artifact, IdentityRule, VerificationPolicy, Verified, Verifier, VerifyError,
+//! };
 //!
-//! # fn example(provider: CryptoProvider, now: Time) -> Result<(), Box<dyn std::error::Error>> {
-//! let verifier = Verifier::new(provider, &TrustedRoot::public_good())?;
+//! // once: a provider, a trusted root, a policy
+//! let verifier = Verifier::new(waxseal_crypto_aws_lc::provider(), &TrustedRoot::public_good())?;
+//! assert!(verifier.skipped().is_empty());
 //! let policy = VerificationPolicy::identity(IdentityRule::new(
 //!     "https://github.com/acme/app/.github/workflows/release.yml@refs/tags/v1",
 //!     "https://token.actions.githubusercontent.com",
 //! ));
-//! let bundle = Bundle::from_json(&std::fs::read("app.tar.gz.sigstore.json")?)?;
-//! let artifact = std::fs::read("app.tar.gz")?;
-//! let verified = verifier.verify(Artifact::bytes(&artifact), &bundle, &policy, now)?;
-//! println!("signed by {:?}", verified.identity());
-//! # Ok(())
-//! # }
+//!
+//! // for every artifact and its bundle
+//! let check = |artifact: &[u8], bundle: &Bundle, now: Time| -> Result<Verified, VerifyError> {
+//!     verifier.verify(Artifact::bytes(artifact), bundle, &policy, now)
+//! };
+//! # let _ = check;
+//! # Ok::<(), waxseal_verify::TrustedRootError>(())
 //! ```
 //!
 //! **Trust.** Assumes that the trusted root is the right one and the provider correct; nothing of

@@ -22,6 +22,10 @@ use crate::{
 ///
 /// Everything that does not depend on the bundle is done when it is made: keys are parsed and the
 /// authorities' own chains are verified. No verdict about a bundle is ever kept.
+///
+/// All that a bundle brings must hold: an entry of a log, or a timestamp of an authority, that the
+/// trusted root does not have is refused, not passed over. Only cosignatures of unknown witnesses
+/// and SCTs of unknown logs are: the signer did not choose them.
 pub struct Verifier {
     provider: CryptoProvider,
     pub(crate) authorities: Authorities,
@@ -357,10 +361,7 @@ fn check_inclusion(
         promised,
     } in logged
     {
-        let evidence = Evidence {
-            promise: promised.is_some(),
-            v2: entry.version == "0.0.2" && entry.kind != "intoto",
-        };
+        let evidence = Evidence::of(entry, promised.is_some());
         let tree_size = inclusion::verify(log, entry, evidence, policy)?;
         match promised {
             Some(time) => inclusion::check_window(log, std::iter::once(*time))?,

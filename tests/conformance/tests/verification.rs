@@ -10,7 +10,7 @@
     reason = "a test may panic, and needs no documentation"
 )]
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use waxseal_crypto::{Digest, HashAlgorithm, KeyKind, SignatureAlgorithm};
 use waxseal_formats::claims::ClaimName;
@@ -18,11 +18,12 @@ use waxseal_formats::{Bundle, BundleVersion, Content, DsseEnvelope, KeyDetails, 
 use waxseal_pki::SubjectAltName;
 use waxseal_tests_conformance::virtual_sigstore::{
     ALICE, Case, Generation, ISSUER, Instance, Leaf, LogRecipe, Order, PREDICATE, SIGNED, at, body,
-    provider, range, statement,
+    key, provider, range, statement,
 };
+use waxseal_tlog::{KeyName, NoteSigner, SignatureKind, WitnessPolicy};
 use waxseal_verify::{
     Artifact, ErrorClass, IdentityRule, Pattern, SkipReason, SubjectKind, TrustedRootError,
-    ValidFor, VerificationPolicy, Verifier,
+    ValidFor, VerificationPolicy, Verifier, VerifyReaderError,
 };
 
 static A: LazyLock<Instance> = LazyLock::new(|| Instance::new("operator a", "a.example"));
@@ -292,6 +293,133 @@ fn both_providers_agree() {
                 .is_ok()
         );
     }
+}
+
+#[test]
+fn artifacts_of_every_hash_by_bytes_reader_and_digest() {
+    use SignatureAlgorithm as S;
+    for algorithm in [
+        S::EcdsaP256Sha256,
+        S::EcdsaP384Sha384,
+        S::EcdsaP521Sha512,
+        S::Ed25519ph,
+    ] {
+        for generation in GENERATIONS {
+            let order = Order {
+                algorithm,
+                ..Order::default()
+            };
+            let case = Case::of(&A, order, generation);
+            accepted(&case);
+            let verifier = Verifier::new(provider(), &case.root).unwrap();
+            let read =
+                |bytes: &[u8]| verifier.verify_reader(bytes, &case.bundle, &case.policy, case.now);
+            let hash = algorithm.prehash().unwrap();
+            let digest = Digest::of(hash, &case.artifact);
+            assert_eq!(*read(&case.artifact).unwrap().digest(), digest);
+            assert!(read(b"another").is_err());
+            let verified = case.verify_artifact(Artifact::digest(digest)).unwrap();
+            assert_eq!(*verified.digest(), digest);
+            let other = Artifact::digest(Digest::of(hash, b"another"));
+            assert_eq!(
+                case.verify_artifact(other).unwrap_err().code(),
+                "artifact-mismatch"
+            );
+        }
+    }
+}
+
+#[test]
+fn an_artifact_is_read_only_if_the_rest_holds() {
+    struct Unread;
+    impl std::io::Read for Unread {
+        fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+            Err(std::io::Error::other("read"))
+        }
+    }
+    let verdict = |case: &Case<'_>| {
+        let verifier = Verifier::new(provider(), &case.root).unwrap();
+        verifier
+            .verify_reader(Unread, &case.bundle, &case.policy, case.now)
+            .unwrap_err()
+    };
+    let mut case = v2();
+    assert!(matches!(verdict(&case), VerifyReaderError::Read(_)));
+    case.bundle.material.timestamps.clear();
+    assert!(matches!(verdict(&case), VerifyReaderError::Verify(_)));
+}
+
+#[test]
+fn witnesses_make_the_quorum() {
+    let witness = |name: &str| {
+        let key = key(SignatureAlgorithm::Ed25519);
+        NoteSigner::new(
+            KeyName::new(name).unwrap(),
+            SignatureKind::CosignatureV1,
+            key,
+        )
+        .unwrap()
+    };
+    let witnesses = [
+        witness("w1.example"),
+        witness("w2.example"),
+        witness("w3.example"),
+    ];
+    let vkey = |one: &NoteSigner| one.note_key(provider()).unwrap().to_vkey();
+    let text: String = witnesses
+        .iter()
+        .enumerate()
+        .map(|(number, one)| format!("witness w{number} {}\n", vkey(one)))
+        .chain(["group two 2 w0 w1 w2\nquorum two\n".to_owned()])
+        .collect();
+    let quorum = Arc::new(WitnessPolicy::parse(provider(), text.as_bytes()).unwrap());
+    let mut case = v2();
+    case.policy = case.policy.clone().witnesses(quorum);
+    refused(&case, "witness-quorum");
+    Instance::cosign(case.entry(), &witnesses[0], at(SIGNED));
+    refused(&case, "witness-quorum");
+    // a stranger does not count, and the same witness does not count twice
+    Instance::cosign(case.entry(), &witness("w2.example"), at(SIGNED));
+    Instance::cosign(case.entry(), &witnesses[0], at(SIGNED + 1));
+    refused(&case, "witness-quorum");
+    Instance::cosign(case.entry(), &witnesses[2], at(SIGNED));
+    accepted(&case);
+}
+
+#[test]
+fn a_checkpoint_key_id_stands_in_for_the_log_id() {
+    let mut case = v2();
+    let id = case.root.tlogs[1].log_id.clone();
+    case.root.tlogs[1].checkpoint_key_id = Some(vec![1, 2, 3, 4]);
+    refused(&case, "checkpoint-signature-missing");
+    case.root.tlogs[1].checkpoint_key_id = Some(id);
+    accepted(&case);
+    case.root.tlogs[1].checkpoint_key_id = Some(vec![1, 2, 3]);
+    let verifier = Verifier::new(provider(), &case.root).unwrap();
+    assert_eq!(verifier.skipped()[0].reason, SkipReason::ShortId);
+}
+
+#[test]
+fn without_any_time_a_key_is_held_against_the_present() {
+    let mut case = Case::of(
+        &A,
+        Order {
+            leaf: None,
+            ..Order::default()
+        },
+        V2,
+    );
+    case.bundle.material.timestamps.clear();
+    refused(&case, "time-missing");
+    case.policy = case.policy.clone().time_threshold(0);
+    accepted(&case);
+    case.root.tlogs[1].public_key.valid_for = Some(range(0, Some(1999)));
+    refused(&case, "log-expired");
+    // a certificate is never without a time
+    let mut case = v2();
+    case.bundle.material.timestamps.clear();
+    case.policy = case.policy.clone().time_threshold(0);
+    refused(&case, "time-missing");
 }
 
 // ── advisories and probes ──

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use waxseal_crypto::{Input, Time};
 use waxseal_formats::{InclusionProof, TransparencyLogEntry};
 use waxseal_tlog::{
-    CheckpointText, Frontier, Node, NoteSigner, Origin, leaf_hash, prove_inclusion, sign_note,
+    CheckpointText, Frontier, Node, NoteSigner, Origin, SignedNote, leaf_hash, prove_inclusion,
+    sign_note,
 };
 
 use super::{Instance, ready};
@@ -112,6 +113,15 @@ impl Instance {
         if let Some(proof) = &mut entry.inclusion_proof {
             proof.checkpoint = Some(note.to_string());
         }
+    }
+
+    /// Adds a witness's cosignature to an entry's checkpoint.
+    pub fn cosign(entry: &mut TransparencyLogEntry, witness: &NoteSigner, time: Time) {
+        let proof = entry.inclusion_proof.as_mut().unwrap();
+        let mut note = SignedNote::parse(proof.checkpoint.as_deref().unwrap()).unwrap();
+        let line = ready(witness.sign(note.unverified_text(), time)).unwrap();
+        note.extend(vec![line]).unwrap();
+        proof.checkpoint = Some(note.to_string());
     }
 
     fn prove(&self, body: &[u8], signer: &NoteSigner, recipe: &LogRecipe) -> InclusionProof {
