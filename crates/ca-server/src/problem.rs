@@ -113,6 +113,9 @@ const fn name_of(kind: KeyKind) -> &'static str {
     }
 }
 
+/// The longest cause that is logged, in characters: foreign texts may be among its parts.
+const MAX_CAUSE: usize = 500;
+
 /// An error and its causes on one line; control characters are escaped, for texts of others may
 /// be among them and none of them may forge a line of the log.
 pub(crate) fn causes(error: &dyn Error) -> String {
@@ -128,5 +131,5 @@ pub(crate) fn causes(error: &dyn Error) -> String {
         let plain = (!c.is_control()).then_some(c);
         escape.into_iter().flatten().chain(plain)
     };
-    line.chars().flat_map(escaped).collect()
+    line.chars().take(MAX_CAUSE).flat_map(escaped).collect()
 }

@@ -47,17 +47,18 @@ pub(crate) async fn watch(service: &Service) -> Infallible {
 async fn tend(service: &Service) -> Duration {
     let now = service.clock.now();
     warn_of_end(service, now);
-    let before = service.ct_answers.load(Ordering::Relaxed);
-    let answers = match service.ct.answers().await {
-        Ok(()) => true,
-        Err(error) => {
-            if before {
-                tracing::error!(cause = causes(&error), "the CT log does not answer");
-            }
-            false
-        }
-    };
+    let asked = service.ct.answers().await;
+    let answers = asked.is_ok();
     service.ct_answers.store(answers, Ordering::Relaxed);
+    // Told once, however long it lasts.
+    let told = service.ct_silence_told.swap(!answers, Ordering::Relaxed);
+    match asked {
+        Ok(()) if told => tracing::info!("the CT log answers again"),
+        Err(error) if !told => {
+            tracing::error!(cause = causes(&error), "the CT log does not answer");
+        }
+        _ => {}
+    }
     // An issuer that is down keeps nobody but its own users from working: it is not unreadiness.
     for (issuer, error) in service.tokens.refresh(now).await {
         tracing::warn!(

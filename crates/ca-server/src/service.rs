@@ -28,6 +28,8 @@ pub(crate) struct Service {
     pub(crate) transport: Arc<dyn Transport>,
     /// Whether the log answered when last asked.
     pub(crate) ct_answers: AtomicBool,
+    /// Whether its silence was told.
+    pub(crate) ct_silence_told: AtomicBool,
     /// How many warnings about the end of the chain were given.
     pub(crate) warned: AtomicU8,
     provider: CryptoProvider,
@@ -121,6 +123,7 @@ impl Service {
             clock: context.clock,
             transport: context.transport,
             ct_answers: AtomicBool::new(false),
+            ct_silence_told: AtomicBool::new(false),
             warned: AtomicU8::new(0),
             provider: context.provider,
             former_chains: config.former_chains,

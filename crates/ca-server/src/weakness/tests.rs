@@ -132,6 +132,9 @@ fn small_factor() {
             .map(|end| [&odd(254, 9)[..], &(end | 1).to_be_bytes()].concat())
             .find(|modulus| {
                 let natural = Natural::from_be_bytes(modulus);
+                if natural.rem(prime) != 0 {
+                    return false;
+                }
                 let mut factors = primes(TRIAL_LIMIT).filter(|p| natural.rem(*p) == 0);
                 factors.next() == Some(prime) && factors.next().is_none()
             });
@@ -143,20 +146,26 @@ fn small_factor() {
     assert_eq!(check(&rsa(&even, F4)), Err(Weakness::SmallFactor));
 }
 
-/// N ≡ 65537^c modulo each prime of the generator's constant: the powers of 65537 themselves.
+/// N = 65537^100 · (k·M + 1), M the product of the primes below the limit: like the moduli of the
+/// faulty generator, a power of 65537 modulo each of them, and without a small factor.
 #[test]
 fn roca() {
-    let mut power = vec![1];
-    for exponent in 1..=127 {
-        power = multiply(&power, F4);
-        let natural = Natural::from_be_bytes(&power);
-        assert!(has_roca_fingerprint(&natural), "65537^{exponent}");
-    }
-    // That many bits a modulus has.
-    assert_eq!(
-        power.len() - power.iter().position(|byte| *byte != 0).unwrap(),
-        255
-    );
+    let constant = primes(ROCA_LIMIT).fold(vec![1], |product, prime| {
+        multiply(&product, &prime.to_be_bytes())
+    });
+    let power = (0..100).fold(vec![1], |power, _| multiply(&power, F4));
+    let modulus = (0..=255).find_map(|seed| {
+        let mut even = odd(29, seed);
+        (even[0], even[28]) = (0x28, even[28] & 0xfe);
+        let mut factor = multiply(&constant, &even);
+        *factor.last_mut().unwrap() += 1;
+        let product = multiply(&power, &factor);
+        let modulus = product[product.iter().position(|byte| *byte != 0)?..].to_vec();
+        let natural = Natural::from_be_bytes(&modulus);
+        let is_sound = modulus.len() == 256 && modulus[0] >= 0x80 && natural.rem(2) == 1;
+        (is_sound && primes(TRIAL_LIMIT).all(|prime| natural.rem(prime) != 0)).then_some(modulus)
+    });
+    assert_eq!(check(&rsa(&modulus.unwrap(), F4)), Err(Weakness::Roca));
     for seed in 0..200 {
         assert!(
             !has_roca_fingerprint(&Natural::from_be_bytes(&odd(256, seed))),
@@ -182,6 +191,19 @@ fn close_factors() {
     for distance in [1, 2, 0x40] {
         assert!(has_close_factors(&near(distance)), "{distance}");
     }
+    let whole = (0..=255).find_map(|seed| {
+        let p = odd(128, seed);
+        let mut q = p.clone();
+        q[126] = q[126].wrapping_add(2);
+        let product = multiply(&p, &q);
+        let natural = Natural::from_be_bytes(&product);
+        let is_sound = primes(TRIAL_LIMIT).all(|prime| natural.rem(prime) != 0);
+        (is_sound && product[0] >= 0x80).then_some(product)
+    });
+    assert_eq!(
+        check(&rsa(&whole.unwrap(), F4)),
+        Err(Weakness::CloseFactors)
+    );
     // Half of the bits differ: as far as a sound generator puts them.
     let mut far = p.clone();
     far[0] = 0xc1;
