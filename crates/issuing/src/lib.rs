@@ -21,7 +21,7 @@
 //! let subject = Subject::new("example root", "example.com");
 //! let from = Time::parse_rfc3339("2026-01-01T00:00:00Z")?;
 //! let validity = Validity::starting(from, Duration::from_secs(10 * 365 * 86_400))?;
-//! let random = waxseal_crypto_aws_lc::OsRandom::default();
+//! let random = waxseal_crypto_aws_lc::OsRandom;
 //! let root = issue_root(&*signer, &subject, validity, &random).await?;
 //! assert!(root.is_ca());
 //! # Ok(())
