@@ -5,6 +5,7 @@
 //! socket to verify.
 
 mod args;
+mod sign_bundle;
 mod verify_bundle;
 
 use std::io::Write as _;
@@ -14,6 +15,7 @@ use crate::args::Command;
 
 fn main() -> ExitCode {
     let outcome = match args::parse(std::env::args_os().skip(1)) {
+        Ok(Command::SignBundle(args)) => sign_bundle::run(&args).map_err(|error| (1, error)),
         Ok(Command::VerifyBundle(args)) => verify_bundle::run(&args).map_err(|error| (1, error)),
         Err(error) => Err((2, error.into())),
     };

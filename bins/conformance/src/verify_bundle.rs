@@ -15,11 +15,7 @@ use waxseal_verify::{
 use crate::args::{Signer, VerifyBundle};
 
 pub(crate) fn run(args: &VerifyBundle) -> Result<()> {
-    let root = match &args.trusted_root {
-        Some(path) => TrustedRoot::from_json(&read(path)?).context("the trusted root")?,
-        None if args.staging => TrustedRoot::staging(),
-        None => TrustedRoot::public_good(),
-    };
+    let root = trusted_root(args.trusted_root.as_deref(), args.staging)?;
     let policy = policy(&args.signer)?;
     let bundle = Bundle::from_json(&read(&args.bundle)?)?;
     let verifier = Verifier::new(waxseal_crypto_aws_lc::provider(), &root)?;
@@ -40,6 +36,14 @@ pub(crate) fn run(args: &VerifyBundle) -> Result<()> {
     }
     let _ = verdict?;
     Ok(())
+}
+
+pub(crate) fn trusted_root(path: Option<&Path>, staging: bool) -> Result<TrustedRoot> {
+    match path {
+        Some(path) => TrustedRoot::from_json(&read(path)?).context("the trusted root"),
+        None if staging => Ok(TrustedRoot::staging()),
+        None => Ok(TrustedRoot::public_good()),
+    }
 }
 
 fn policy(signer: &Signer) -> Result<VerificationPolicy> {
@@ -72,7 +76,7 @@ fn digest(artifact: &OsStr) -> Option<Digest> {
     Digest::new(HashAlgorithm::Sha256, &bytes?).ok()
 }
 
-fn read(path: &Path) -> Result<Vec<u8>> {
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>> {
     fs::read(path).with_context(|| path.display().to_string())
 }
 

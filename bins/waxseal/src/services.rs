@@ -4,12 +4,11 @@ use std::path::{Path, PathBuf};
 
 use waxseal_crypto::{Clock as _, Time};
 use waxseal_crypto_aws_lc::SystemClock;
-use waxseal_formats::{ClientTrustConfig, Service, SigningConfig};
+use waxseal_formats::{ClientTrustConfig, SigningConfig};
 use waxseal_identity::Audience;
 use waxseal_sign::Endpoints;
-use waxseal_transport::Url;
 use waxseal_transport_reqwest::ReqwestTransport;
-use waxseal_trust::{SelectError, Services, Versions};
+use waxseal_trust::{Services, Versions};
 
 use crate::args::TrustArgs;
 use crate::outcome::{Class, Failure};
@@ -53,24 +52,7 @@ impl Instance {
     /// # Errors
     /// [`Class::TrustRoot`] if the signing config names none that can be used.
     pub(crate) fn endpoints(&self) -> Result<Endpoints, Failure> {
-        let services = self.services();
-        let evidence = services.evidence().map_err(|error| unusable(&error))?;
-        let authority = services
-            .certificate_authority()
-            .map_err(|error| unusable(&error))?;
-        Ok(Endpoints {
-            certificate_authority: Some(url(authority)?),
-            logs: evidence
-                .logs
-                .into_iter()
-                .map(url)
-                .collect::<Result<_, _>>()?,
-            timestamp_authorities: evidence
-                .timestamp_authorities
-                .into_iter()
-                .map(url)
-                .collect::<Result<_, _>>()?,
-        })
+        Endpoints::select(&self.config, now()).map_err(|error| unusable(&error))
     }
 
     /// The issuer to log in at.
@@ -110,23 +92,13 @@ fn now() -> Time {
     SystemClock.now()
 }
 
-fn unusable(error: &SelectError) -> Failure {
+fn unusable(error: &dyn std::error::Error) -> Failure {
     Failure::new(
         Class::TrustRoot,
         "signing-config-unusable",
         error.to_string(),
     )
     .hint("--signing-config FILE, --instance DIR|FILE")
-}
-
-fn url(service: &Service) -> Result<Url, Failure> {
-    Url::parse(&service.url).map_err(|error| {
-        let message = format!(
-            "the signing config names {}, which is not a URL",
-            service.url
-        );
-        Failure::new(Class::TrustRoot, "signing-config-malformed", message).because(&error)
-    })
 }
 
 /// The file with an instance's signing config: in its client folder, in the folder itself, or the
