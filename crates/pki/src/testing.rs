@@ -195,7 +195,7 @@ pub(crate) struct TokenDraft {
     pub(crate) spoil: bool,
 }
 
-pub(crate) fn attribute(oid: &str, value: &[u8]) -> Vec<u8> {
+pub(crate) fn signed_attribute(oid: &str, value: &[u8]) -> Vec<u8> {
     let oid = crate::ObjectIdentifier::new(oid).unwrap();
     encode(
         SEQUENCE,
@@ -313,12 +313,12 @@ pub(crate) fn attributes(
 ) -> Vec<Vec<u8>> {
     let digest = Digest::of(hash, content);
     vec![
-        attribute("1.2.840.113549.1.9.3", &encode(OID, &[TST_INFO])),
-        attribute(
+        signed_attribute("1.2.840.113549.1.9.3", &encode(OID, &[TST_INFO])),
+        signed_attribute(
             "1.2.840.113549.1.9.4",
             &encode(OCTET_STRING, &[digest.as_bytes()]),
         ),
-        attribute(
+        signed_attribute(
             "1.2.840.113549.1.9.16.2.47",
             &signing_certificate(certificate),
         ),

@@ -54,6 +54,7 @@ enum Mood {
     Failing,
     Lying,
     Silent,
+    Verbose,
 }
 
 impl Signer for Fickle {
@@ -70,6 +71,8 @@ impl Signer for Fickle {
             Mood::Failing => Box::pin(async { Err(SignError::Failed("pulled".into())) }),
             Mood::Lying => self.inner.sign(Input::Message(b"something else")),
             Mood::Silent => Box::pin(std::future::pending()),
+            // More than a token's lengths can say.
+            Mood::Verbose => Box::pin(async { Ok(vec![0; 1 << 24]) }),
         }
     }
 }
@@ -224,7 +227,7 @@ async fn stamp(tsa: &TsaServer, request: &TimestampRequest) -> Answer {
     send(tsa, QUERY, request.encode()).await
 }
 
-fn json(hash: &str, digest: &[u8], more: &str) -> String {
+fn json_body(hash: &str, digest: &[u8], more: &str) -> String {
     let digest = STANDARD.encode(digest);
     format!(r#"{{"artifactHash":"{digest}","hashAlgorithm":"{hash}"{more}}}"#)
 }
@@ -270,7 +273,7 @@ async fn json_requests() {
     let world = world().await;
     let tsa = world.start().unwrap();
     let more = r#","certificates":true,"nonce":1123343434,"tsaPolicyOID":"1.3.6.1.4.1.57264.2""#;
-    let body = json("sha256", &hello(), more);
+    let body = json_body("sha256", &hello(), more);
     let answer = send(&tsa, "application/json; charset=utf-8", body).await;
     assert_eq!(answer.status, StatusCode::OK);
     assert_eq!(answer.content_type, "application/timestamp-reply");
@@ -345,9 +348,9 @@ async fn refusals() {
     weak[1] = u8::try_from(weak.len() - 2).unwrap();
     check(QUERY, weak, 400, "Weak hash algorithm in timestamp request").await;
     let length = "Message digest has incorrect length for specified algorithm";
-    json_check(json("sha256", &[7; 31], ""), 400, length).await;
-    json_check(json("sha1", &[7; 20], ""), 400, "Weak hash").await;
-    json_check(json("md5", &[7; 16], ""), 400, "Weak hash").await;
+    json_check(json_body("sha256", &[7; 31], ""), 400, length).await;
+    json_check(json_body("sha1", &[7; 20], ""), 400, "Weak hash").await;
+    json_check(json_body("md5", &[7; 16], ""), 400, "Weak hash").await;
     let other: ObjectIdentifier = "1.2.3".parse().unwrap();
     check(
         QUERY,
@@ -356,16 +359,17 @@ async fn refusals() {
         "unaccepted policy 1.2.3",
     )
     .await;
-    let policy = |text: &str| json("sha256", &hello(), &format!(r#","tsaPolicyOID":"{text}""#));
+    let policy =
+        |text: &str| json_body("sha256", &hello(), &format!(r#","tsaPolicyOID":"{text}""#));
     json_check(policy("1.2.3"), 400, "unaccepted policy 1.2.3").await;
     json_check(policy("a.b"), 400, "not an object identifier").await;
     let long = vec!["1"; 129].join(".");
     json_check(policy(&long), 400, "at most 128 components").await;
     json_check("{}".to_owned(), 400, "artifactHash").await;
     json_check("{".to_owned(), 400, "").await;
-    let large = format!("{:1025}", json("sha256", &hello(), ""));
+    let large = format!("{:1025}", json_body("sha256", &hello(), ""));
     json_check(large, 413, "timestamp request is too large").await;
-    let exact = format!("{:1024}", json("sha256", &hello(), ""));
+    let exact = format!("{:1024}", json_body("sha256", &hello(), ""));
     assert_eq!(
         send(&tsa, "application/json", exact).await.status,
         StatusCode::OK
@@ -432,7 +436,7 @@ async fn v_67_a_million_dots_allocate_nothing() {
     let world = world().await;
     let tsa = world.start().unwrap();
     let dots = ".".repeat(1_000_000);
-    let body = json("sha256", &hello(), &format!(r#","tsaPolicyOID":"{dots}""#));
+    let body = json_body("sha256", &hello(), &format!(r#","tsaPolicyOID":"{dots}""#));
     let answer = send(&tsa, "application/json", body).await;
     assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
     let answer = send(&tsa, QUERY, vec![0x30; MAX_BODY]).await;
@@ -564,6 +568,7 @@ async fn faults_are_told_as_nothing() {
     check(Mood::Good, 200).await;
     check(Mood::Failing, 500).await;
     check(Mood::Lying, 500).await;
+    check(Mood::Verbose, 500).await;
     check(Mood::Silent, 503).await;
     check(Mood::Good, 200).await;
     world.dice.0.store(false, Ordering::Relaxed);
@@ -571,7 +576,7 @@ async fn faults_are_told_as_nothing() {
 }
 
 #[tokio::test]
-async fn overloaded() {
+async fn too_many_requests_are_told_to_come_back() {
     let mut world = world().await;
     world.config.in_flight = 0;
     let tsa = world.start().unwrap();
@@ -705,6 +710,128 @@ mod start_error {
         })
         .await;
         assert!(matches!(found, StartError::Signer(BuildError::WrongSigner)));
+    }
+}
+
+mod stamp_error {
+    use super::*;
+
+    async fn error(change: impl FnOnce(&mut World), request: TimestampRequest) -> StampError {
+        let mut world = world().await;
+        change(&mut world);
+        world
+            .start()
+            .unwrap()
+            .0
+            .stamp(Ok(request))
+            .await
+            .unwrap_err()
+    }
+
+    async fn fault(change: impl FnOnce(&mut World)) -> StampError {
+        let found = error(change, query()).await;
+        assert!(found.is_fault());
+        found
+    }
+
+    async fn mood(mood: Mood) -> StampError {
+        fault(|world| *world.signer.mood.lock().unwrap() = mood).await
+    }
+
+    async fn message(body: &str) -> String {
+        let tsa = world().await.start().unwrap();
+        send(&tsa, "application/json", body.to_owned())
+            .await
+            .message()
+    }
+
+    #[tokio::test]
+    async fn request() {
+        let body = json_body("sha224", &[7; 28], "");
+        assert_eq!(message(&body).await, RequestError::WeakHash.to_string());
+    }
+
+    #[tokio::test]
+    async fn json() {
+        assert_eq!(message("{}").await, "field `artifactHash` is missing");
+    }
+
+    #[tokio::test]
+    async fn malformed_policy() {
+        let body = json_body("sha256", &hello(), r#","tsaPolicyOID":"1..2""#);
+        assert_eq!(
+            message(&body).await,
+            "the policy is not an object identifier"
+        );
+    }
+
+    #[tokio::test]
+    async fn unaccepted_policy() {
+        let other: ObjectIdentifier = "1.2.3".parse().unwrap();
+        let found = error(|_| (), query().with_policy(other)).await;
+        assert!(matches!(found, StampError::UnacceptedPolicy { policy } if policy == other));
+    }
+
+    #[tokio::test]
+    async fn unaccepted_extension() {
+        let mut request = query();
+        request.extensions = vec!["1.2.3".parse().unwrap()];
+        let found = error(|_| (), request).await;
+        assert!(matches!(found, StampError::UnacceptedExtension { .. }));
+    }
+
+    #[tokio::test]
+    async fn overloaded() {
+        let found = fault(|world| world.config.in_flight = 0).await;
+        assert!(matches!(found, StampError::Overloaded));
+    }
+
+    #[tokio::test]
+    async fn clock_behind() {
+        let world = world().await;
+        let tsa = world.start().unwrap();
+        tsa.0.stamp(Ok(query())).await.unwrap();
+        world.set("2026-06-01T11:00:00Z");
+        let found = tsa.0.stamp(Ok(query())).await.unwrap_err();
+        assert!(found.is_fault() && matches!(found, StampError::ClockBehind(_)));
+    }
+
+    #[tokio::test]
+    async fn outside_validity() {
+        let found = fault(|world| world.set("2025-12-31T00:00:00Z")).await;
+        assert!(matches!(found, StampError::OutsideValidity { .. }));
+    }
+
+    #[tokio::test]
+    async fn random() {
+        let found = fault(|world| world.dice.0.store(false, Ordering::Relaxed)).await;
+        assert!(matches!(found, StampError::Random(RandomError)));
+    }
+
+    #[tokio::test]
+    async fn sign() {
+        assert!(matches!(mood(Mood::Failing).await, StampError::Sign(_)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn signer_timeout() {
+        assert!(matches!(
+            mood(Mood::Silent).await,
+            StampError::SignerTimeout
+        ));
+    }
+
+    #[tokio::test]
+    async fn unreadable() {
+        assert!(matches!(
+            mood(Mood::Verbose).await,
+            StampError::Unreadable(_)
+        ));
+    }
+
+    #[tokio::test]
+    async fn unverified() {
+        assert!(matches!(mood(Mood::Lying).await, StampError::Unverified(_)));
     }
 }
 

@@ -128,7 +128,7 @@ fn error(change: impl FnOnce(&mut LeafRequest<'_>)) -> IssueError {
     world.issuer.prepare(&request, &Counting).unwrap_err()
 }
 
-fn scts(world: &World, leaf: &PreparedLeaf) -> (CtLogKey, SctList) {
+fn logged(world: &World, leaf: &PreparedLeaf) -> (CtLogKey, SctList) {
     let log = fresh(P256);
     let key = CtLogKey::new(provider(), log.public_key()).unwrap();
     let tbs = leaf.log_input();
@@ -180,7 +180,7 @@ fn a_leaf_verifies_with_its_sct() {
             tbs_without_poison(precertificate.tbs()),
             Ok(prepared.log_input())
         );
-        let (log, list) = scts(&world, &prepared);
+        let (log, list) = logged(&world, &prepared);
         let certificate = now(prepared.certificate(&*world.signer, &list)).unwrap();
         let path = world
             .issuer
@@ -512,7 +512,7 @@ fn claim() {
 }
 
 #[test]
-fn scts_too_long() {
+fn scts() {
     let (world, key) = (world(), fresh(P256));
     let prepared = world.prepare(key.public_key());
     let long = Sct::new(

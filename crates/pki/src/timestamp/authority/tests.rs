@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::element::{INTEGER, OCTET_STRING, SEQUENCE, encode};
-use crate::testing::{Draft, Party, TokenDraft, attribute, ca, eku, provider, tst_info, unknown};
+use crate::testing::{
+    Draft, Party, TokenDraft, ca, eku, provider, signed_attribute, tst_info, unknown,
+};
 use waxseal_crypto::HashAlgorithm;
 
 struct World {
@@ -254,7 +256,7 @@ mod timestamp_error {
                 let id = encode(SEQUENCE, &[encode(OCTET_STRING, &[[7; 32]])]);
                 let value = encode(SEQUENCE, &[encode(SEQUENCE, &[id])]);
                 draft.attributes.as_mut().unwrap()[2] =
-                    attribute("1.2.840.113549.1.9.16.2.47", &value);
+                    signed_attribute("1.2.840.113549.1.9.16.2.47", &value);
             };
         });
         assert_eq!(found, TimestampError::WrongSigningCertificate);

@@ -3,7 +3,7 @@
 use super::*;
 use crate::element::encode;
 use crate::testing::{
-    Draft, Party, TokenDraft, attribute, attributes, eku, signing_certificate, tst_info,
+    Draft, Party, TokenDraft, attributes, eku, signed_attribute, signing_certificate, tst_info,
     tst_info_over,
 };
 
@@ -155,7 +155,7 @@ fn wrong_content_type() {
     );
     let found = error(|world| {
         let list = world.draft.attributes.as_mut().unwrap();
-        list[0] = attribute("1.2.840.113549.1.9.3", &[6, 2, 0x2a, 3]);
+        list[0] = signed_attribute("1.2.840.113549.1.9.3", &[6, 2, 0x2a, 3]);
     });
     assert_eq!(found, expected);
 }
@@ -206,7 +206,7 @@ fn unordered_attributes() {
 }
 
 #[test]
-fn attribute_exactly_once() {
+fn attribute() {
     for (index, oid) in [
         (0, "1.2.840.113549.1.9.3"),
         (1, "1.2.840.113549.1.9.4"),
@@ -221,19 +221,14 @@ fn attribute_exactly_once() {
         let missing = change(|list, index, _| drop(list.remove(index)));
         let twice = change(|list, index, _| list.push(list[index].clone()));
         let two_values = change(|list, index, oid| {
-            list[index] = attribute(oid, &[&tst_info(&[])[..], &[5, 0]].concat());
+            list[index] = signed_attribute(oid, &[&tst_info(&[])[..], &[5, 0]].concat());
         });
-        let no_value = change(|list, index, oid| list[index] = attribute(oid, &[]));
+        let no_value = change(|list, index, oid| list[index] = signed_attribute(oid, &[]));
         assert_eq!(
             [missing, twice, two_values, no_value],
             [(); 4].map(|()| expected.clone())
         );
     }
-}
-
-#[test]
-fn attribute_is_there_exactly_once() {
-    attribute_exactly_once();
 }
 
 /// V-66: SHA-1 and MD5 count nowhere.
@@ -255,7 +250,7 @@ fn weak_hash() {
         let id = encode(SEQUENCE, &[&sha1[..], &[4, 0]]);
         let value = encode(SEQUENCE, &[encode(SEQUENCE, &[id])]);
         world.draft.attributes.as_mut().unwrap()[2] =
-            attribute("1.2.840.113549.1.9.16.2.47", &value);
+            signed_attribute("1.2.840.113549.1.9.16.2.47", &value);
     });
     assert_eq!(found, TokenError::WeakHash);
 }
@@ -321,7 +316,7 @@ fn the_signer_is_matched_by_what_it_names() {
     let id = encode(SEQUENCE, &[encode(OCTET_STRING, &[hash.as_slice()])]);
     let value = encode(SEQUENCE, &[encode(SEQUENCE, &[id])]);
     let mut list = attributes(&first.content, HashAlgorithm::Sha256, &world.certificate);
-    list[2] = attribute("1.2.840.113549.1.9.16.2.12", &value);
+    list[2] = signed_attribute("1.2.840.113549.1.9.16.2.12", &value);
     first.attributes = Some(list);
     let token = TimestampToken::parse(&first.der(&world.signer)).unwrap();
     assert!(token.names_certificate(&world.certificate));
