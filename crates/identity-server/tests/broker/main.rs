@@ -1,0 +1,17 @@
+//! The broker through its router: every rule of OpenID Connect and of the e-mail code that an
+//! attacker could lean on, with a clock that stands still.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
+
+mod authorize;
+mod email_code;
+mod pages;
+mod start;
+mod token;
+mod world;

@@ -1,0 +1,238 @@
+//! What people see, and what their browsers are told about it.
+
+use axum::http::StatusCode;
+
+use crate::world::{Answer, Browser, ISSUER, Pkce, outbox, smtp, world};
+
+fn check_page(page: &Answer, form_action: &str) {
+    assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
+    assert_eq!(page.header("cache-control"), "no-store");
+    assert_eq!(page.header("referrer-policy"), "same-origin");
+    assert_eq!(page.header("x-content-type-options"), "nosniff");
+    assert_eq!(page.header("x-frame-options"), "DENY");
+    assert_eq!(
+        page.header("content-security-policy"),
+        format!(
+            "default-src 'none'; style-src 'self'; form-action {form_action}; base-uri 'none'; \
+             frame-ancestors 'none'"
+        )
+    );
+    for forbidden in [
+        "<script",
+        "javascript:",
+        " onclick",
+        " style=",
+        "<style",
+        "http-equiv",
+    ] {
+        assert!(!page.body.contains(forbidden), "{forbidden}");
+    }
+    for demanded in [
+        "<html lang=\"en\">",
+        "<title>",
+        "<h1>",
+        "<main>",
+        "name=\"viewport\"",
+    ] {
+        assert!(page.body.contains(demanded), "{demanded}");
+    }
+    // Every visible input has a label of its own.
+    for input in page.body.split("<input ").skip(1) {
+        let input = input.split_once('>').unwrap().0;
+        if !input.contains("type=\"hidden\"") {
+            let id = input
+                .split_once("id=\"")
+                .unwrap()
+                .1
+                .split_once('"')
+                .unwrap()
+                .0;
+            assert!(page.body.contains(&format!("<label for=\"{id}\">")), "{id}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_page_is_plain_and_closed() {
+    let world = world(smtp()).await;
+    let mut browser = Browser::default();
+    let action = "'self' http://localhost:4567";
+    let request = browser.begin(&world, &Pkce::default().query()).await;
+    let address = browser
+        .get(&world, &format!("/auth/auth/email?request={request}"))
+        .await;
+    check_page(&address, action);
+    assert!(address.body.contains("autocomplete=\"email\""));
+    let bad = browser.ask(&world, &request, "nonsense").await;
+    check_page(&bad, action);
+    assert!(
+        bad.body
+            .contains("aria-invalid=\"true\" aria-describedby=\"error\"")
+    );
+    let asked = browser.ask(&world, &request, "you@example.com").await;
+    let location = asked.header("location").to_owned();
+    let code = browser.get(&world, &location).await;
+    check_page(&code, action);
+    assert!(code.body.contains("autocomplete=\"one-time-code\""));
+    assert!(code.body.contains("you@example.com"));
+    check_page(
+        &browser.type_code(&world, &request, "00000000").await,
+        action,
+    );
+    check_page(
+        &browser.ask(&world, &request, "you@example.com").await,
+        "'none'",
+    );
+    check_page(
+        &Browser::default()
+            .type_code(&world, &request, "00000000")
+            .await,
+        "'none'",
+    );
+    check_page(&world.get("/auth/auth?client_id=other").await, "'none'");
+}
+
+#[tokio::test]
+async fn the_consent_sentence_is_on_a_public_log_only() {
+    for (public_log, expected) in [(true, true), (false, false)] {
+        let mut config = outbox();
+        config.public_log = public_log;
+        config.instance_name = Some("Example & Sons".to_owned());
+        let world = world(config).await;
+        let mut browser = Browser::default();
+        let request = browser.begin(&world, &Pkce::default().query()).await;
+        let page = browser
+            .get(&world, &format!("/auth/auth/email?request={request}"))
+            .await;
+        assert_eq!(page.body.contains("Your address becomes public."), expected);
+        assert!(page.body.contains("Example &amp; Sons"));
+    }
+}
+
+#[tokio::test]
+async fn nothing_from_a_request_becomes_markup() {
+    let world = world(outbox()).await;
+    let nasty = "\"><script>alert(1)</script>";
+    let query = Pkce::default().query_with(&[("login_hint", nasty), ("state", nasty)]);
+    let mut browser = Browser::default();
+    let request = browser.begin(&world, &query).await;
+    let page = browser
+        .get(&world, &format!("/auth/auth/email?request={request}"))
+        .await;
+    assert!(page.body.contains("&quot;&gt;&lt;script&gt;"));
+    check_page(&page, "'self' http://localhost:4567");
+    let encoded = url::form_urlencoded::byte_serialize(nasty.as_bytes()).collect::<String>();
+    let page = world
+        .get(&format!("/auth/auth/email?request={encoded}"))
+        .await;
+    check_page(&page, "'none'");
+}
+
+#[tokio::test]
+async fn oob_approval_without_post() {
+    // CVE-2022-39222: no link shows a code; only the form of the browser that began does.
+    let world = world(outbox()).await;
+    let query = Pkce::default().query_with(&[("redirect_uri", "urn:ietf:wg:oauth:2.0:oob")]);
+    let mut browser = Browser::default();
+    let request = browser.begin(&world, &query).await;
+    browser.ask(&world, &request, "you@example.com").await;
+    let page = browser
+        .get(&world, &format!("/auth/auth/email/code?request={request}"))
+        .await;
+    check_page(&page, "'self'");
+    assert!(page.body.contains("Go on only if you started it yourself"));
+    assert!(!page.body.contains("readonly"));
+    let code = world.last_code().await;
+    let get = format!("/auth/auth/email/code?request={request}&code={code}");
+    assert!(!browser.get(&world, &get).await.body.contains("readonly"));
+    let cookies = browser.cookies.clone();
+    let shown = browser.type_code(&world, &request, &code).await;
+    assert_eq!(shown.status, StatusCode::OK);
+    check_page(&shown, "'none'");
+    assert!(shown.body.contains("readonly"));
+    // Loading the page again shows nothing.
+    browser.cookies = cookies;
+    let again = browser.type_code(&world, &request, &code).await;
+    assert_eq!(again.status, StatusCode::BAD_REQUEST);
+    assert!(!again.body.contains("readonly"));
+}
+
+#[tokio::test]
+async fn cookies_are_bound_to_one_log_in() {
+    let world = world(outbox()).await;
+    let answer = world
+        .get(&format!("/auth/auth?{}", Pkce::default().query()))
+        .await;
+    let cookie = answer.header("set-cookie");
+    assert!(cookie.starts_with("waxseal-login-"), "{cookie}");
+    assert!(
+        cookie.ends_with("; Path=/auth; HttpOnly; SameSite=Lax"),
+        "{cookie}"
+    );
+    let mut browser = Browser::default();
+    let one = browser.begin(&world, &Pkce::default().query()).await;
+    let two = browser.begin(&world, &Pkce::default().query()).await;
+    assert_ne!(one, two);
+    assert_eq!(
+        browser.cookies.len(),
+        2,
+        "two log-ins at once do not disturb each other"
+    );
+    assert_ne!(browser.prove(&world, &one, "you@example.com").await, "");
+    assert_ne!(browser.prove(&world, &two, "you@example.com").await, "");
+}
+
+#[tokio::test]
+async fn over_tls_cookies_belong_to_the_host() {
+    let mut config = smtp();
+    config.issuer = "https://id.example/auth".to_owned();
+    let world = world(config).await;
+    let answer = world
+        .get(&format!("/auth/auth?{}", Pkce::default().query()))
+        .await;
+    let cookie = answer.header("set-cookie");
+    assert!(cookie.starts_with("__Host-waxseal-login-"), "{cookie}");
+    assert!(
+        cookie.ends_with("; Path=/; Secure; HttpOnly; SameSite=Lax"),
+        "{cookie}"
+    );
+}
+
+#[tokio::test]
+async fn the_style_sheet_knows_the_dark() {
+    let world = world(outbox()).await;
+    let style = world.get("/auth/style.css").await;
+    assert_eq!(style.header("content-type"), "text/css; charset=utf-8");
+    assert!(style.body.contains("prefers-color-scheme: dark"));
+    assert!(!style.body.contains("url("));
+}
+
+#[tokio::test]
+async fn routes_hang_under_the_issuer_s_path() {
+    let world_at = async |issuer: &str| {
+        let mut config = outbox();
+        config.issuer = issuer.to_owned();
+        world(config).await
+    };
+    let root = world_at("http://localhost:8383").await;
+    assert_eq!(
+        root.get("/.well-known/openid-configuration").await.status,
+        StatusCode::OK
+    );
+    assert_eq!(root.get("/auth/keys").await.status, StatusCode::NOT_FOUND);
+    let answer = root
+        .get(&format!("/auth?{}", Pkce::default().query()))
+        .await;
+    assert!(
+        answer
+            .header("location")
+            .starts_with("/auth/email?request=")
+    );
+    assert!(answer.header("set-cookie").contains("; Path=/; "));
+    let deep = world_at("http://localhost:8383/a/b").await;
+    assert_eq!(deep.get("/a/b/keys").await.status, StatusCode::OK);
+    assert_eq!(
+        world_at(ISSUER).await.get("/keys").await.status,
+        StatusCode::NOT_FOUND
+    );
+}
