@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use reqwest::header::{AUTHORIZATION, HeaderValue};
+use reqwest::header::HeaderValue;
 use reqwest::{Certificate, Client, ClientBuilder, redirect};
 use waxseal_transport::{
     BoxError, BoxFuture, Headers, Method, Origin, Request, Response, Transport, TransportError,
@@ -238,11 +238,11 @@ impl ReqwestTransport {
         }
         if let Some(credential) = &request.credential {
             let malformed = |_| TransportError::BadHeader {
-                name: AUTHORIZATION.to_string(),
+                name: credential.header().to_owned(),
             };
             let mut value = HeaderValue::from_str(credential.expose()).map_err(malformed)?;
             value.set_sensitive(true);
-            call = call.header(AUTHORIZATION, value);
+            call = call.header(credential.header(), value);
         }
         if !body.is_empty() || matches!(request.method, Method::Post | Method::Put) {
             call = call.body(body);

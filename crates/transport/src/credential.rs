@@ -38,14 +38,15 @@ impl fmt::Display for Origin {
     }
 }
 
-/// The value of an `Authorization` header, bound to the origin it was made for.
+/// The value of an `Authorization` or `Cookie` header, bound to the origin it was made for.
 ///
 /// [`crate::Request::check`] refuses to send it anywhere else: neither a mirror, nor a host whose
 /// name looks like the right one, nor the same host on another port ever sees it.
 #[derive(Clone)]
 pub struct Credential {
     origin: Origin,
-    authorization: Zeroizing<String>,
+    header: &'static str,
+    value: Zeroizing<String>,
 }
 
 impl Credential {
@@ -60,8 +61,26 @@ impl Credential {
     pub fn authorization(url: &Url, value: String) -> Self {
         Self {
             origin: Origin::of(url),
-            authorization: Zeroizing::new(value),
+            header: "Authorization",
+            value: Zeroizing::new(value),
         }
+    }
+
+    /// Cookies (RFC 6265 §4.2.1), `name=value; name=value`, for the origin of `url`: for callers
+    /// whose protocol is made of pages.
+    #[must_use]
+    pub fn cookie(url: &Url, value: String) -> Self {
+        Self {
+            origin: Origin::of(url),
+            header: "Cookie",
+            value: Zeroizing::new(value),
+        }
+    }
+
+    /// The name of the header that carries it.
+    #[must_use]
+    pub fn header(&self) -> &'static str {
+        self.header
     }
 
     /// The one origin that may see it.
@@ -73,7 +92,7 @@ impl Credential {
     /// The secret header value. For implementors of [`crate::Transport`] alone.
     #[must_use]
     pub fn expose(&self) -> &str {
-        &self.authorization
+        &self.value
     }
 }
 

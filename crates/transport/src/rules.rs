@@ -68,7 +68,7 @@ impl Request {
             }
             if !is_value(credential.expose()) {
                 return Err(TransportError::BadHeader {
-                    name: "Authorization".to_owned(),
+                    name: credential.header().to_owned(),
                 });
             }
         }

@@ -115,6 +115,26 @@ fn v_41_and_v_43_other_origin() {
         );
     }
     assert_eq!(credential.expose(), "Bearer CANARYSECRET");
+    assert_eq!(credential.header(), "Authorization");
+}
+
+#[test]
+fn a_cookie_is_bound_to_its_origin_too() {
+    let cookie = Credential::cookie(&url("https://id.example/auth"), "a=CANARYSECRET".to_owned());
+    assert_eq!(
+        (cookie.header(), cookie.expose()),
+        ("Cookie", "a=CANARYSECRET")
+    );
+    assert!(!format!("{cookie:?}").contains("CANARY"));
+    let request =
+        |to: &str, cookie: &Credential| Request::get(url(to)).with_credential(cookie.clone());
+    check(&request("https://id.example/auth/email", &cookie), "sent");
+    check(
+        &request("https://id.example.evil/auth", &cookie),
+        "OtherOrigin",
+    );
+    let split = Credential::cookie(&url("https://id.example"), "a=b\r\nX: y".to_owned());
+    check(&request("https://id.example/", &split), "BadHeader");
 }
 
 #[test]
