@@ -1,0 +1,61 @@
+//! Writing: a file is there whole or not at all, and what is there survives a loss of power.
+
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use super::{DataError, Part, access};
+
+/// Makes a directory for its owner alone.
+pub(super) fn make_dir(path: &Path) -> Result<(), DataError> {
+    let mut builder = DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path).map_err(DataError::io("make", path))?;
+    sync_parent(path)
+}
+
+/// Writes to a new file beside it, makes that durable, and puts it in the place of the old one.
+pub(super) fn replace(path: &Path, bytes: &[u8], part: Part) -> Result<(), DataError> {
+    let draft = draft_of(path);
+    let secret = part != Part::Client;
+    let write = || DataError::io("write", path);
+    let mut file = match access::create(&draft, secret) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            // A process that was killed left it. We hold the lock: nobody writes it now.
+            fs::remove_file(&draft).map_err(write())?;
+            access::create(&draft, secret)
+        }
+        other => other,
+    }
+    .map_err(write())?;
+    file.write_all(bytes)
+        .and_then(|()| file.sync_all())
+        .map_err(write())?;
+    drop(file);
+    fs::rename(&draft, path).map_err(write())?;
+    sync_parent(path)
+}
+
+fn draft_of(path: &Path) -> PathBuf {
+    let mut name = std::ffi::OsString::from(".");
+    name.push(path.file_name().unwrap_or_default());
+    name.push(".draft");
+    path.with_file_name(name)
+}
+
+/// A new name is durable when its directory is.
+fn sync_parent(path: &Path) -> Result<(), DataError> {
+    #[cfg(unix)]
+    if let Some(parent) = path.parent() {
+        let parent = if parent.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            parent
+        };
+        File::open(parent)
+            .and_then(|directory| directory.sync_all())
+            .map_err(DataError::io("make durable", path))?;
+    }
+    Ok(())
+}
