@@ -1,1 +1,47 @@
-//! A private Sigstore: provisioning and composition of every role
+//! A private Sigstore: provisioning and composition of every role.
+//!
+//! **What it is.** What `waxseald up` runs: identity broker, certificate authority, certificate
+//! transparency log, transparency log and timestamp authority, on one directory, at the root of
+//! one origin, with the files that Sigstore's clients need to use them.
+//!
+//! **In scope.** The data directory and who may touch it; the configuration; keys and certificates
+//! (made once); files for clients.
+//!
+//! **Out of scope.** What each role does (its own crate), how records are kept
+//! (`waxseal-store-embedded`), how requests leave the machine (`waxseal-transport-reqwest`),
+//! algorithms (a provider): all three come in as values. Terminals and exit codes (`waxseald`).
+//!
+//! ```
+//! use waxseal_instance::{Config, ConfigError, Flags};
+//!
+//! let settings = Config::default().settle(Flags::default())?;
+//! assert_eq!(settings.url.as_str(), "http://localhost:8383");
+//! // Whoever reads the outbox logs in as anybody: without [smtp] nobody else is let in.
+//! let public = "url = 'https://sig.example.com'\nbehind_tls_proxy = true";
+//! let refused = Config::from_toml(public)?.settle(Flags::default());
+//! assert!(matches!(refused, Err(ConfigError::OutboxNotLoopback)));
+//! # Ok::<_, ConfigError>(())
+//! ```
+//!
+//! **Trust.** Assumes the user it runs as, the file system, its clock, randomness and stores. A
+//! data directory that others can enter is refused. What an instance is (its URL, its keys, whether
+//! its identities were proven by mail) is fixed at birth, and a change is an error.
+
+mod birth;
+mod client_files;
+mod config;
+mod data;
+mod provision;
+mod url;
+
+pub use birth::{Birth, BirthError, Mail};
+pub use client_files::{
+    SIGNING_CONFIG, TRUST_CONFIG, TRUSTED_ROOT, TRUSTED_ROOT_LINES, trust_config,
+    write_client_files,
+};
+pub use config::{
+    Config, ConfigError, DEFAULT_LISTEN, Flags, Format, LogOutput, Settings, Smtp, TlsFiles,
+};
+pub use data::{CONFIG_FILE, DataDir, DataError, Part};
+pub use provision::{AUTHORITY_LIFETIME, BACKDATE, Keys, ProvisionError, provision};
+pub use url::{InstanceUrl, InstanceUrlError, MAX_HOST};

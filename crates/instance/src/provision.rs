@@ -1,0 +1,183 @@
+//! Keys and certificates: made once, kept for good, checked at every start.
+
+mod certificates;
+mod keys;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use waxseal_crypto::{
+    CryptoProvider, LocalSigner, PemError, PrivateKeyError, Random, RandomError, Signer, Time,
+};
+use waxseal_issuing::IssueError;
+use waxseal_pki::{Certificate, CertificateError};
+use zeroize::Zeroizing;
+
+use crate::{Birth, BirthError, DataDir, DataError};
+
+/// How long before its birth an instance counts as there: certificates and client files must not
+/// lie in the future of a client whose clock is a little slow.
+pub const BACKDATE: Duration = Duration::from_secs(300);
+
+/// How long authorities live. Their roots' keys are forgotten, so that nothing below them can be
+/// renewed: all of a chain ends together.
+pub const AUTHORITY_LIFETIME: Duration = Duration::from_secs(10 * 365 * 86_400);
+
+/// Everything secret that an instance has, open for use, with its certificates.
+#[non_exhaustive]
+pub struct Keys {
+    /// Signs leaves: ECDSA P-256.
+    pub ca: Arc<dyn Signer>,
+    /// The CA's intermediate and its root.
+    pub ca_chain: Vec<Certificate>,
+    /// Signs SCTs and the CT log's checkpoints: ECDSA P-256.
+    pub ct: Arc<dyn Signer>,
+    /// Signs the log's checkpoints: Ed25519.
+    pub log: Arc<dyn Signer>,
+    /// Signs timestamps: ECDSA P-256.
+    pub tsa: Arc<dyn Signer>,
+    /// The timestamp authority's leaf and its root.
+    pub tsa_chain: Vec<Certificate>,
+    /// Signs identity tokens: RS256.
+    pub broker: Arc<dyn Signer>,
+    /// Signs identity tokens after the first is retired.
+    pub broker_next: Arc<dyn Signer>,
+    /// Keeps mailed codes unreadable in the store.
+    pub code_key: Zeroizing<[u8; 32]>,
+    /// From when on clients may use the instance.
+    pub valid_from: Time,
+}
+
+/// Why there are no keys.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProvisionError {
+    /// The directory.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The birth record, or a key that is not the one it names.
+    #[error(transparent)]
+    Birth(#[from] BirthError),
+    /// A key was not made, or cannot be read.
+    #[error("keys/{file}")]
+    Key {
+        /// The key's file.
+        file: &'static str,
+        /// Why.
+        #[source]
+        source: PrivateKeyError,
+    },
+    /// The key of a root, which is never written, was not made.
+    #[error("the key of a root was not made")]
+    RootKey(#[source] PrivateKeyError),
+    /// A secret is not as long as it was written, or a PEM file is not text.
+    #[error("keys/{file} is damaged: restore it from a backup")]
+    Damaged {
+        /// The file.
+        file: &'static str,
+    },
+    /// A chain is not PEM.
+    #[error("keys/{file}")]
+    Pem {
+        /// The chain's file.
+        file: &'static str,
+        /// Why.
+        #[source]
+        source: PemError,
+    },
+    /// A chain holds something else than certificates.
+    #[error("keys/{file}")]
+    Certificate {
+        /// The chain's file.
+        file: &'static str,
+        /// Why.
+        #[source]
+        source: CertificateError,
+    },
+    /// A chain is not that of its key: a signer's certificate and a root.
+    #[error("keys/{file} is not the chain of its key: restore both from one backup")]
+    WrongChain {
+        /// The chain's file.
+        file: &'static str,
+    },
+    /// A certificate was not issued.
+    #[error("a certificate was not issued")]
+    Issue(#[from] IssueError),
+    /// Randomness failed.
+    #[error(transparent)]
+    Random(#[from] RandomError),
+    /// The clock stands where no certificate can be dated.
+    #[error("the clock says {now}: set it")]
+    Clock {
+        /// What it says.
+        now: Time,
+    },
+}
+
+/// Opens the keys and certificates of an instance; on a first start, makes those that are not
+/// there. A first start may be killed at any point: the next one goes on where it stopped.
+///
+/// # Errors
+/// [`ProvisionError`]. Once an instance is complete nothing is ever made anew.
+pub async fn provision(
+    data: &DataDir,
+    birth: &mut Birth,
+    provider: CryptoProvider,
+    random: &dyn Random,
+) -> Result<Keys, ProvisionError> {
+    let vault = keys::Vault {
+        data,
+        birth,
+        provider,
+    };
+    let ca = vault.signer(keys::CA)?;
+    let ct = vault.signer(keys::CT)?;
+    let log = vault.signer(keys::LOG)?;
+    let tsa = vault.signer(keys::TSA)?;
+    let broker = vault.signer(keys::BROKER)?;
+    let broker_next = vault.signer(keys::BROKER_NEXT)?;
+    let code_key = vault.secret(keys::CODE, random)?;
+    let maker = certificates::Maker {
+        vault: &vault,
+        random,
+    };
+    let ca_chain = maker.ca_chain(&*ca).await?;
+    let tsa_chain = maker.tsa_chain(&*tsa).await?;
+    let valid_from = maker.valid_from()?;
+    let made = [
+        (keys::CA.file, ca.public_key()),
+        (keys::CT.file, ct.public_key()),
+        (keys::LOG.file, log.public_key()),
+        (keys::TSA.file, tsa.public_key()),
+        (keys::BROKER.file, broker.public_key()),
+        (keys::BROKER_NEXT.file, broker_next.public_key()),
+    ];
+    birth.complete(data, &made)?;
+    Ok(Keys {
+        ca: shared(ca),
+        ca_chain,
+        ct: shared(ct),
+        log: shared(log),
+        tsa: shared(tsa),
+        tsa_chain,
+        broker: shared(broker),
+        broker_next: shared(broker_next),
+        code_key,
+        valid_from,
+    })
+}
+
+fn shared(signer: Box<dyn LocalSigner>) -> Arc<dyn Signer> {
+    let signer: Box<dyn Signer> = signer;
+    Arc::from(signer)
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Keys(redacted)")
+    }
+}
+
+#[cfg(test)]
+mod tests;
