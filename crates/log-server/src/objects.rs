@@ -79,6 +79,16 @@ pub enum ObjectsError {
     },
 }
 
+impl ObjectsError {
+    /// A failure of the store.
+    pub fn failed(name: ObjectName, cause: impl Into<BoxError>) -> Self {
+        Self::Failed {
+            name,
+            source: cause.into(),
+        }
+    }
+}
+
 impl fmt::Display for ObjectName {
     /// The path, without a leading slash.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -8,6 +8,10 @@ use std::path::{Path, PathBuf};
 use redb::backends::FileBackend;
 use redb::{Builder, Database};
 
+/// Pages that redb keeps in memory. Its default of 1 GiB is more than a server of ours may use, and
+/// slower: fresh pages have to be zeroed.
+const CACHE_BYTES: usize = 32 << 20;
+
 /// Why a store cannot be opened.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -62,8 +66,11 @@ pub(crate) fn open_database(path: &Path) -> Result<Database, OpenError> {
     if is_open_to_others(&file).map_err(io)? {
         return Err(OpenError::OpenToOthers { path: named() });
     }
-    let opened =
-        FileBackend::new(file).and_then(|backend| Builder::new().create_with_backend(backend));
+    let opened = FileBackend::new(file).and_then(|backend| {
+        Builder::new()
+            .set_cache_size(CACHE_BYTES)
+            .create_with_backend(backend)
+    });
     opened.map_err(|error| match error {
         redb::DatabaseError::DatabaseAlreadyOpen => OpenError::InUse { path: named() },
         error => OpenError::Damaged {

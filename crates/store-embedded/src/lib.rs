@@ -1,7 +1,8 @@
 //! The servers' stores for one machine: redb files and a directory.
 //!
 //! **What it is.** Implementations of the store joints that the servers define: the identity
-//! broker's [`IdentityStore`] and its [`Outbox`] for instances without a mail server.
+//! broker's [`IdentityStore`] and its [`Outbox`] for instances without a mail server; a log's
+//! [`LogLedger`] and [`LogObjects`].
 //!
 //! **In scope.** Durability, atomicity and file modes, as each trait's prose contract demands.
 //!
@@ -25,8 +26,12 @@
 
 mod file;
 mod identity_store;
+mod log_ledger;
+mod log_objects;
 mod outbox;
 
 pub use file::OpenError;
 pub use identity_store::IdentityStore;
+pub use log_ledger::LogLedger;
+pub use log_objects::LogObjects;
 pub use outbox::{Delivered, Outbox};

@@ -1,0 +1,241 @@
+//! A log's ledger on redb.
+//!
+//! One commit is one redb transaction with quick repair: two fsyncs, and after a crash the file
+//! opens at once. Any I/O error of it is answered as unknown, because neither redb nor the page
+//! cache can be believed after one: the log stops and opens the file again.
+
+use std::ops::Range;
+use std::path::Path;
+
+use redb::{Database, ReadableDatabase as _, ReadableTable as _, StorageError, TableDefinition};
+use waxseal_crypto::BoxFuture;
+use waxseal_log_server::{Commit, CommitOutcome, DedupKey, Ledger, LedgerError, NewEntry, Opened};
+
+use crate::file::{OpenError, open_database};
+
+/// `epoch` (8 bytes, big-endian) and `state`.
+const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
+
+/// Entries that are not sealed: the index of the first → up to [`ROW_ENTRIES`] entries, each after
+/// its length (4 bytes, big-endian). No row crosses a multiple of 256.
+const TAIL: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("tail");
+
+/// Deduplication key → index.
+const KEYS: TableDefinition<'_, &[u8; 32], u64> = TableDefinition::new("keys");
+
+/// Index → data kept beside the leaf.
+const BESIDE: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("beside");
+
+/// Most entries of one row: few rows to insert, and little to read for one entry.
+const ROW_ENTRIES: usize = 32;
+
+/// A log's ledger in one file that one process holds.
+#[derive(Debug)]
+pub struct LogLedger {
+    database: Database,
+}
+
+impl LogLedger {
+    /// Opens the file, and makes it with mode 0600 if it is not there.
+    ///
+    /// # Errors
+    /// [`OpenError`]: another process holds it, it is not ours alone, or it is damaged.
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        let database = open_database(path)?;
+        Ok(Self { database })
+    }
+
+    fn take_over(&self) -> Result<Opened, redb::Error> {
+        let mut writing = self.database.begin_write()?;
+        writing.set_quick_repair(true);
+        let opened = {
+            // All tables are made here, so that reads find them.
+            writing.open_table(TAIL)?;
+            writing.open_table(KEYS)?;
+            writing.open_table(BESIDE)?;
+            let mut meta = writing.open_table(META)?;
+            let epoch = epoch_in(&meta)? + 1;
+            let state = meta.get("state")?.map(|state| state.value().to_vec());
+            meta.insert("epoch", epoch.to_be_bytes().as_slice())?;
+            Opened { epoch, state }
+        };
+        writing.commit()?;
+        Ok(opened)
+    }
+
+    /// Everything but the commit itself; `false`: another epoch.
+    fn write(
+        &self,
+        writing: &redb::WriteTransaction,
+        commit: &Commit<'_>,
+    ) -> Result<bool, redb::Error> {
+        let mut meta = writing.open_table(META)?;
+        if epoch_in(&meta)? != commit.epoch {
+            return Ok(false);
+        }
+        meta.insert("state", commit.state)?;
+        let mut tail = writing.open_table(TAIL)?;
+        for (first, row) in rows(commit.first_index, commit.entries) {
+            tail.insert(first, row.as_slice())?;
+        }
+        // No row crosses a multiple of 256, which is what entries are sealed by.
+        loop {
+            let first = tail.first()?.map(|(first, _)| first.value());
+            let Some(first) = first.filter(|first| *first < commit.forget_before) else {
+                break;
+            };
+            tail.remove(first)?;
+        }
+        let mut keys = writing.open_table(KEYS)?;
+        let mut beside = writing.open_table(BESIDE)?;
+        for (entry, index) in commit.entries.iter().zip(commit.first_index..) {
+            if let Some(key) = &entry.key {
+                let earlier = keys.insert(key, index)?.map(|earlier| earlier.value());
+                // The log has looked it up: this is for the case that it is wrong.
+                if let Some(earlier) = earlier {
+                    keys.insert(key, earlier)?;
+                }
+            }
+            if !entry.beside.is_empty() {
+                beside.insert(index, entry.beside.as_slice())?;
+            }
+        }
+        Ok(true)
+    }
+
+    fn commit_now(&self, commit: &Commit<'_>) -> CommitOutcome {
+        let mut writing = match self.database.begin_write() {
+            Ok(writing) => writing,
+            Err(error) => return outcome(error.into()),
+        };
+        writing.set_quick_repair(true);
+        match self.write(&writing, commit) {
+            Ok(true) => {}
+            Ok(false) => return CommitOutcome::Fenced,
+            Err(error) => return outcome(error),
+        }
+        match writing.commit() {
+            Ok(()) => CommitOutcome::Committed,
+            Err(error) => CommitOutcome::Unknown(error.into()),
+        }
+    }
+
+    fn find_now(&self, keys: &[DedupKey]) -> Result<Vec<Option<u64>>, redb::Error> {
+        let table = self.database.begin_read()?.open_table(KEYS)?;
+        keys.iter()
+            .map(|key| Ok(table.get(key)?.map(|index| index.value())))
+            .collect()
+    }
+
+    fn read_now(&self, range: &Range<u64>) -> Result<Option<Vec<Vec<u8>>>, redb::Error> {
+        let table = self.database.begin_read()?.open_table(TAIL)?;
+        // The row that holds the first entry may begin before it.
+        let first = table.range(..=range.start)?.next_back().transpose()?;
+        let Some(first) = first.map(|(first, _)| first.value()) else {
+            return Ok(range.is_empty().then(Vec::new));
+        };
+        let mut entries = Vec::new();
+        let mut index = first;
+        for row in table.range(first..range.end)? {
+            let (first, row) = row?;
+            if first.value() != index {
+                return Ok(None);
+            }
+            let mut rest = row.value();
+            while let Some((entry, after)) = split_entry(rest) {
+                if range.contains(&index) {
+                    entries.push(entry.to_vec());
+                }
+                index += 1;
+                rest = after;
+            }
+        }
+        Ok((index >= range.end).then_some(entries))
+    }
+
+    fn read_beside_now(&self, index: u64) -> Result<Vec<u8>, redb::Error> {
+        let table = self.database.begin_read()?.open_table(BESIDE)?;
+        let beside = table.get(index)?;
+        Ok(beside
+            .map(|bytes| bytes.value().to_vec())
+            .unwrap_or_default())
+    }
+}
+
+impl Ledger for LogLedger {
+    fn open(&self) -> BoxFuture<'_, Result<Opened, LedgerError>> {
+        Box::pin(async { self.take_over().map_err(failed) })
+    }
+
+    fn commit<'a>(&'a self, commit: Commit<'a>) -> BoxFuture<'a, CommitOutcome> {
+        Box::pin(async move { self.commit_now(&commit) })
+    }
+
+    fn find<'a>(
+        &'a self,
+        keys: &'a [DedupKey],
+    ) -> BoxFuture<'a, Result<Vec<Option<u64>>, LedgerError>> {
+        Box::pin(async { self.find_now(keys).map_err(failed) })
+    }
+
+    fn read(&self, range: Range<u64>) -> BoxFuture<'_, Result<Vec<Vec<u8>>, LedgerError>> {
+        Box::pin(async {
+            let read = self.read_now(&range).map_err(failed)?;
+            read.ok_or(LedgerError::Forgotten { range })
+        })
+    }
+
+    fn read_beside(&self, index: u64) -> BoxFuture<'_, Result<Vec<u8>, LedgerError>> {
+        Box::pin(async move { self.read_beside_now(index).map_err(failed) })
+    }
+}
+
+fn epoch_in(
+    meta: &impl redb::ReadableTable<&'static str, &'static [u8]>,
+) -> Result<u64, StorageError> {
+    let epoch = meta.get("epoch")?;
+    let bytes = epoch.as_ref().and_then(|epoch| epoch.value().first_chunk());
+    Ok(bytes.map_or(0, |bytes| u64::from_be_bytes(*bytes)))
+}
+
+/// Cuts entries into rows.
+fn rows(first_index: u64, entries: &[NewEntry]) -> Vec<(u64, Vec<u8>)> {
+    let mut rows: Vec<(u64, Vec<u8>)> = Vec::new();
+    let mut in_row = ROW_ENTRIES;
+    for (entry, index) in entries.iter().zip(first_index..) {
+        if in_row == ROW_ENTRIES || index % 256 == 0 {
+            rows.push((index, Vec::new()));
+            in_row = 0;
+        }
+        in_row += 1;
+        if let Some((_, row)) = rows.last_mut() {
+            // Entries are far below 4 GiB: requests are.
+            let length = u32::try_from(entry.stored.len()).unwrap_or(u32::MAX);
+            row.extend(length.to_be_bytes());
+            row.extend(&entry.stored);
+        }
+    }
+    rows
+}
+
+fn split_entry(row: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = row.split_first_chunk::<4>()?;
+    rest.split_at_checked(usize::try_from(u32::from_be_bytes(*length)).ok()?)
+}
+
+/// A transaction that was not begun or not finished is not there, unless the disk failed.
+fn outcome(error: redb::Error) -> CommitOutcome {
+    match error {
+        redb::Error::Io(_) | redb::Error::PreviousIo | redb::Error::Corrupted(_) => {
+            CommitOutcome::Unknown(error.into())
+        }
+        error => CommitOutcome::NotCommitted(error.into()),
+    }
+}
+
+fn failed(error: redb::Error) -> LedgerError {
+    LedgerError::Failed(error.into())
+}
+
+#[cfg(test)]
+mod tests;
