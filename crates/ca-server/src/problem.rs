@@ -133,3 +133,31 @@ pub(crate) fn causes(error: &dyn Error) -> String {
     };
     line.chars().take(MAX_CAUSE).flat_map(escaped).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{text}")]
+    struct Foreign {
+        text: &'static str,
+        source: Option<Box<Self>>,
+    }
+
+    #[test]
+    fn s_55_causes_are_one_line() {
+        let check = |text, inner: Option<&'static str>, expected: &str| {
+            let source = inner.map(|text| Box::new(Foreign { text, source: None }));
+            assert_eq!(causes(&Foreign { text, source }), expected);
+        };
+        check("a", None, "a");
+        check("a", Some("b"), "a: b");
+        check(
+            "a\r\nissued",
+            Some("\u{1b}[31m\0"),
+            "a\\r\\nissued: \\u{1b}[31m\\u{0}",
+        );
+        check("ü", None, "ü");
+    }
+}

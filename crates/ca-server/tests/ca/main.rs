@@ -9,6 +9,7 @@
 
 mod ct;
 mod http;
+mod journal;
 mod keys;
 mod limits;
 mod profile;

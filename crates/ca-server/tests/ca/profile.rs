@@ -5,6 +5,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 use waxseal_crypto::Pem;
+use waxseal_identity::ClaimPath;
 use waxseal_pki::{Certificate, SubjectAltName, tbs_without_poison, tbs_without_scts};
 
 use crate::world::*;
@@ -91,6 +92,22 @@ async fn uri_identities() {
     let leaf = world.leaf(&world.ask_with_token(&ES256.sign(&claims).await).await);
     let expected = SubjectAltName::Uri("https://builds.example/project/7?run=1&x=%27".into());
     assert_eq!(leaf.subject_alt_names(), [expected]);
+}
+
+/// A broker tells where people really come from; certificates name that place.
+#[tokio::test]
+async fn the_issuer_may_be_a_claim() {
+    let world = World::with(default_chain().await, |config| {
+        config.issuers[0].issuer_claim = ClaimPath::parse("$.federated_claims.connector_id").ok();
+    });
+    let mut claims = claims();
+    let connector = "https://github.com/login/oauth";
+    claims["federated_claims"] = json!({"connector_id": connector, "user_id": "7"});
+    let leaf = world.leaf(&world.ask_with_token(&RSA.sign(&claims).await).await);
+    let found: Vec<_> = leaf.sigstore_extensions().collect();
+    assert_eq!(found, [(1, connector), (8, connector)]);
+    let answer = world.ask_with_token(&token().await).await;
+    answer.check(400, 3, TOKEN_MESSAGE, "TOKEN_REFUSED");
 }
 
 fn github() -> Value {

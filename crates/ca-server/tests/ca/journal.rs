@@ -1,0 +1,162 @@
+//! What the process writes into its own log: one line for each certificate, warnings once, no
+//! secret and nothing that a caller could forge.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tracing_subscriber::util::SubscriberInitExt as _;
+use waxseal_crypto::SignatureAlgorithm;
+use waxseal_serve::Shutdown;
+
+use crate::world::*;
+
+#[derive(Clone, Default)]
+struct Sink(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Sink {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Sink {
+    /// Takes every record of this thread until the guard goes.
+    fn install(&self) -> tracing::subscriber::DefaultGuard {
+        let writer = self.clone();
+        tracing_subscriber::fmt()
+            .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
+            .with_writer(move || writer.clone())
+            .json()
+            .flatten_event(true)
+            .finish()
+            .set_default()
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+
+    fn records(&self, message: &str) -> Vec<Value> {
+        let text = self.text();
+        let records = text
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("a line is JSON"));
+        records
+            .filter(|record: &Value| record["message"] == message)
+            .collect()
+    }
+}
+
+#[tokio::test]
+async fn s_55_s_56_one_line_for_each_and_no_secret() {
+    let sink = Sink::default();
+    let guard = sink.install();
+    let world = World::new().await;
+    let token = token().await;
+    let leaf = world.leaf(&world.ask_with_token(&token).await);
+    // Refusals and faults, with secrets and line ends in every place a caller can reach.
+    let key = provider()
+        .generate(SignatureAlgorithm::EcdsaP256Sha256)
+        .unwrap();
+    let private = key.to_pem();
+    world
+        .post(Some(&token), &key_body_of(&private, "AAAA"))
+        .await;
+    let forged = "-----BEGIN x\r\n{\"message\":\"issued\"}-----\nCANARYSECRET";
+    world.post(Some(&token), &key_body_of(forged, "AAAA")).await;
+    let long = format!(
+        "-----BEGIN {0}-----\nAAAA\n-----END {0}-----",
+        "x".repeat(30_000)
+    );
+    world
+        .post(
+            Some(&token),
+            &key_body_of(&long.replacen("END x", "END y", 1), "AAAA"),
+        )
+        .await;
+    world
+        .post(Some(&format!("{token}CANARYSECRET")), &json!({}))
+        .await;
+    world.set_log(Log::Status(400));
+    world.ask_with_token(&token).await;
+    drop(guard);
+
+    let text = sink.text();
+    let issued = sink.records("issued");
+    assert_eq!(issued.len(), 1, "{text}");
+    assert_eq!(issued[0]["identity"], "alice@example.com");
+    assert_eq!(issued[0]["issuer"], ISSUER);
+    assert_eq!(issued[0]["serial"], hex::encode(leaf.serial()));
+    let refused = sink.records("no certificate");
+    assert_eq!(refused.len(), 5, "{text}");
+    for record in refused {
+        let cause = record["cause"].as_str().unwrap();
+        assert!((1..=500).contains(&cause.len()), "{cause}");
+    }
+    let signature = token.rsplit('.').next().unwrap();
+    let inside = private.lines().nth(1).unwrap();
+    for secret in ["CANARYSECRET", signature, inside, &token] {
+        assert!(!text.contains(secret), "{secret} in\n{text}");
+    }
+}
+
+/// Runs the background work for so long, in a time of its own.
+async fn run(world: &World, seconds: u64) {
+    let shutdown = Shutdown::new();
+    let (ca, fired) = (Arc::clone(&world.ca), shutdown.clone());
+    let running = tokio::spawn(async move { ca.run(fired).await });
+    tokio::time::sleep(Duration::from_secs(seconds)).await;
+    shutdown.trigger();
+    running.await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_log_is_told_once() {
+    let sink = Sink::default();
+    let _guard = sink.install();
+    let world = World::new().await;
+    world.set_log(Log::Down);
+    run(&world, 5).await;
+    assert_eq!(sink.records("the CT log does not answer").len(), 1);
+    assert_eq!(sink.records("the CT log answers again").len(), 0);
+    world.set_log(Log::Honest);
+    run(&world, 5).await;
+    assert_eq!(sink.records("the CT log answers again").len(), 1);
+    world.set_log(Log::Down);
+    run(&world, 5).await;
+    assert_eq!(sink.records("the CT log does not answer").len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_the_chain_is_warned_of_at_90_30_and_7_days() {
+    const DAY: i64 = 86_400;
+    let sink = Sink::default();
+    let _guard = sink.install();
+    let root = SignatureAlgorithm::EcdsaP384Sha384;
+    let chain = chain(root, SignatureAlgorithm::EcdsaP256Sha256, 100 * DAY).await;
+    let world = World::with(chain, |_| {});
+    for (left, warnings) in [
+        (95, 0),
+        (90, 0),
+        (89, 1),
+        (80, 1),
+        (29, 2),
+        (10, 2),
+        (6, 3),
+        (1, 3),
+    ] {
+        world.set_time((100 - left) * DAY);
+        run(&world, 1).await;
+        let found = sink
+            .records("a certificate of the authority's chain ends soon")
+            .len();
+        assert_eq!(found, warnings, "{left} days left");
+    }
+}
