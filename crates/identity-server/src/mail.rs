@@ -91,7 +91,7 @@ impl CodeMail {
 mod tests {
     use super::*;
 
-    fn mail(to: &str) -> CodeMail {
+    pub(super) fn mail(to: &str) -> CodeMail {
         CodeMail {
             to: EmailAddress::parse(to).unwrap(),
             code: LoginCode::typed("12345678").unwrap(),

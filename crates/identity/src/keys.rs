@@ -19,6 +19,11 @@ pub const KEYS_STALE: Duration = Duration::from_secs(24 * 3600);
 /// stream of made-up key ids must not become a stream of requests.
 pub const REFRESH_INTERVAL: Duration = Duration::from_secs(30);
 
+/// The same after a fetch that was abandoned, because the request that wanted it went away: long
+/// enough not to be driven by an attacker who hangs up, short enough for him not to keep everybody
+/// from the keys.
+const ABANDONED_INTERVAL: Duration = Duration::from_secs(1);
+
 /// Why an issuer's keys are not at hand. None of it is the token's fault.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -58,6 +63,8 @@ struct State {
     loaded: Option<Arc<Loaded>>,
     loaded_at: Option<Time>,
     attempted_at: Option<Time>,
+    /// Whether the last attempt came to an end.
+    finished: bool,
 }
 
 /// The keys of one issuer.
@@ -134,16 +141,24 @@ impl IssuerKeys {
     ) -> Result<Arc<Loaded>, KeysError> {
         {
             let mut state = self.state();
-            let recently = |at: Time| now.saturating_since(at) < REFRESH_INTERVAL;
+            let interval = if state.finished {
+                REFRESH_INTERVAL
+            } else {
+                ABANDONED_INTERVAL
+            };
+            let recently = |at: Time| now.saturating_since(at) < interval;
             if matches!(config.keys, KeySource::Static(_))
                 || state.attempted_at.is_some_and(recently)
             {
                 return Err(KeysError::TriedRecently);
             }
             state.attempted_at = Some(now);
+            state.finished = false;
         }
-        let loaded = Arc::new(Loaded::fetch(config, transport).await?);
+        let fetched = Loaded::fetch(config, transport).await;
         let mut state = self.state();
+        state.finished = true;
+        let loaded = Arc::new(fetched?);
         state.loaded = Some(Arc::clone(&loaded));
         state.loaded_at = Some(now);
         Ok(loaded)

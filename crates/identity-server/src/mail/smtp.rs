@@ -113,4 +113,84 @@ mod tests {
             SmtpError::Config(ConfigError::BadPasswordFile)
         ));
     }
+
+    /// Speaks just enough of RFC 5321 to take one mail, and gives the lines it was told.
+    fn take_one_mail(listener: std::net::TcpListener) -> std::thread::JoinHandle<Vec<String>> {
+        use std::io::{BufRead as _, Write as _};
+        std::thread::spawn(move || {
+            let (stream, _) = listener.accept().unwrap();
+            let mut lines = Vec::new();
+            let mut reader = io::BufReader::new(stream.try_clone().unwrap());
+            let mut say = |text: &str| (&stream).write_all(text.as_bytes()).unwrap();
+            say("220 test\r\n");
+            let mut in_data = false;
+            loop {
+                let mut line = String::new();
+                if reader.read_line(&mut line).unwrap() == 0 {
+                    return lines;
+                }
+                let line = line.trim_end().to_owned();
+                match line.split(' ').next() {
+                    _ if in_data && line == "." => {
+                        in_data = false;
+                        say("250 taken\r\n");
+                    }
+                    _ if in_data => {}
+                    Some("EHLO") => say("250 test\r\n"),
+                    Some("DATA") => {
+                        in_data = true;
+                        say("354 go on\r\n");
+                    }
+                    Some("QUIT") => return lines,
+                    _ => say("250 ok\r\n"),
+                }
+                lines.push(line);
+            }
+        })
+    }
+
+    #[tokio::test]
+    async fn a_mail_reaches_a_server_on_loopback() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut config = SmtpConfig::new("127.0.0.1", "id@example.com");
+        config.tls = SmtpTls::None;
+        config.port = Some(listener.local_addr().unwrap().port());
+        let server = take_one_mail(listener);
+        let mailer = SmtpMailer::new(&config).unwrap();
+        mailer
+            .send(crate::mail::tests::mail("you@example.com"))
+            .await
+            .unwrap();
+        drop(mailer);
+        let lines = server.join().unwrap();
+        let has = |start: &str| lines.iter().any(|line| line.starts_with(start));
+        assert!(has("MAIL FROM:<id@example.com>"), "{lines:?}");
+        assert!(has("RCPT TO:<you@example.com>"));
+        assert!(has("Your code: 1234 5678"));
+        assert_eq!(
+            lines.iter().filter(|line| line.starts_with("RCPT")).count(),
+            1
+        );
+    }
+
+    #[tokio::test]
+    async fn a_server_without_tls_gets_no_mail() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut config = SmtpConfig::new("127.0.0.1", "id@example.com");
+        config.tls = SmtpTls::Starttls;
+        config.port = Some(listener.local_addr().unwrap().port());
+        let server = take_one_mail(listener);
+        let mailer = SmtpMailer::new(&config).unwrap();
+        let mail = crate::mail::tests::mail("you@example.com");
+        assert!(
+            mailer.send(mail).await.is_err(),
+            "STARTTLS is required, and not offered"
+        );
+        drop(mailer);
+        let lines = server.join().unwrap();
+        assert!(
+            !lines.iter().any(|line| line.starts_with("MAIL")),
+            "{lines:?}"
+        );
+    }
 }

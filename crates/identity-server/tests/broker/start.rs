@@ -50,7 +50,7 @@ async fn health_follows_the_store() {
 }
 
 #[tokio::test]
-async fn the_background_work_ends_with_the_process() {
+async fn the_background_work_ends_at_shutdown() {
     let world = world(outbox()).await;
     let shutdown = Shutdown::new();
     shutdown.trigger();

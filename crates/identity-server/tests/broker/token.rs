@@ -146,6 +146,42 @@ async fn the_verifier_of_the_workspace_takes_the_token() {
 }
 
 #[tokio::test]
+async fn the_client_of_the_workspace_logs_in() {
+    use waxseal_identity::{AuthorizationRequest, Discovery, LoginConfig};
+
+    let world = world(outbox()).await;
+    let document = world.get("/auth/.well-known/openid-configuration").await;
+    let discovery = Discovery::parse(document.body.as_bytes(), ISSUER).unwrap();
+    let mut config = LoginConfig::new(ISSUER);
+    config.connector_id = Some(ISSUER.to_owned());
+    let random = crate::world::TestRandom::default();
+    let client = AuthorizationRequest::new(&discovery, &config, REDIRECT, &random).unwrap();
+    let mut browser = Browser::default();
+    let page = browser.begin(&world, client.url().query().unwrap()).await;
+    browser.ask(&world, &page, YOU).await;
+    let answer = browser
+        .type_code(&world, &page, &world.last_code().await)
+        .await;
+    let code = client
+        .code_from_callback(answer.location().query().unwrap())
+        .unwrap();
+    let request = client.token_request(&code);
+    let answer = world
+        .send(post(
+            request.url.path(),
+            std::str::from_utf8(&request.body).unwrap(),
+        ))
+        .await;
+    let response = waxseal_transport::Response::new(
+        answer.status.as_u16(),
+        waxseal_transport::Headers::new(),
+        answer.body.into_bytes(),
+    );
+    let token = client.token_from_answer(response).unwrap();
+    assert_eq!(token.challenge(), YOU);
+}
+
+#[tokio::test]
 async fn code_replay() {
     let world = world(outbox()).await;
     let code = world.log_in(YOU).await;

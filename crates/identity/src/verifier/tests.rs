@@ -446,6 +446,40 @@ fn tried_recently() {
 }
 
 #[test]
+fn who_hangs_up_does_not_keep_others_from_the_keys() {
+    struct Hanging(Arc<FakeTransport>, std::sync::atomic::AtomicBool);
+    impl Transport for Hanging {
+        fn send<'a>(&'a self, request: Request) -> waxseal_transport::BoxFuture<'a, Answer> {
+            let answer = self.0.send(request);
+            if self.1.load(std::sync::atomic::Ordering::Relaxed) {
+                return Box::pin(std::future::pending());
+            }
+            answer
+        }
+        fn sleep<'a>(&'a self, duration: Duration) -> waxseal_transport::BoxFuture<'a, ()> {
+            self.0.sleep(duration)
+        }
+    }
+    let requests = FakeTransport::new(good_issuer);
+    let hanging = Arc::new(Hanging(Arc::clone(&requests), true.into()));
+    let transport: Arc<dyn Transport> = Arc::<Hanging>::clone(&hanging);
+    let config = IssuerConfig::new(ISSUER, &["sigstore"], IssuerKind::Email);
+    let provider = waxseal_crypto_aws_lc::provider();
+    let verifier = TokenVerifier::new(provider, transport, vec![config]).unwrap();
+    let token = RSA.sign(good_claims().to_string().as_bytes());
+    for _ in 0..100 {
+        let mut abandoned = Box::pin(verifier.verify(&token, at(0)));
+        let waker = std::task::Waker::noop();
+        let _ = abandoned
+            .as_mut()
+            .poll(&mut std::task::Context::from_waker(waker));
+    }
+    assert_eq!(requests.count(DISCOVERY), 1);
+    hanging.1.store(false, std::sync::atomic::Ordering::Relaxed);
+    assert_eq!(name(&run(verifier.verify(&token, at(1)))), "ok");
+}
+
+#[test]
 fn r_id_18_static_keys_need_no_network() {
     let transport = FakeTransport::new(|_| panic!("no request may be made"));
     let mut config = IssuerConfig::new(ISSUER, &["sigstore"], IssuerKind::Email);

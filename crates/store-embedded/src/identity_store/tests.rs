@@ -89,7 +89,7 @@ async fn of_many_that_take_one_record_one_gets_it() {
 }
 
 #[tokio::test]
-async fn records_survive_the_process() {
+async fn records_survive_a_restart() {
     let (folder, store) = store();
     put(&store, "a", b"1", at(10)).await;
     drop(store);
