@@ -121,7 +121,7 @@ mod tests {
             let (stream, _) = listener.accept().unwrap();
             let mut lines = Vec::new();
             let mut reader = io::BufReader::new(stream.try_clone().unwrap());
-            let mut say = |text: &str| (&stream).write_all(text.as_bytes()).unwrap();
+            let say = |text: &str| (&stream).write_all(text.as_bytes()).unwrap();
             say("220 test\r\n");
             let mut in_data = false;
             loop {
