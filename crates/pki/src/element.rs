@@ -63,6 +63,25 @@ impl<'a> Element<'a> {
         ObjectIdentifier::from_bytes(self.value).map_err(|_| NotDer)
     }
 
+    /// Whether the contents are those of an OBJECT IDENTIFIER that [`Self::oid`] reads. A
+    /// certificate names some thirty of them: most need no more than to be compared.
+    pub(crate) fn is_oid(&self) -> bool {
+        // Arcs of up to four octets are small enough without being decoded; the first octet holds
+        // two arcs.
+        if self.value.first().is_none_or(|first| *first >= 3 * 40) {
+            return self.oid().is_ok();
+        }
+        let mut length = 0;
+        for byte in self.value {
+            if (length == 0 && *byte == 0x80) || length == 4 {
+                return self.oid().is_ok();
+            }
+            length = if *byte < 0x80 { 0 } else { length + 1 };
+        }
+        let longest = ObjectIdentifier::MAX_SIZE;
+        length == 0 && (1..=longest).contains(&self.value.len())
+    }
+
     /// The contents as a BOOLEAN (X.690 §11.1: TRUE is 0xff).
     pub(crate) fn boolean(&self) -> Result<bool> {
         match self.value {

@@ -158,15 +158,17 @@ impl Extensions {
             };
             let value = fields.expect(OCTET_STRING)?.value;
             fields.finish()?;
-            let name = oid.oid()?;
+            if !oid.is_oid() {
+                return Err(ExtensionFault::NotDer);
+            }
             // A second copy would be read by one verifier and not by the next (RFC 5280 §4.2).
             if seen.contains(&oid.value) {
-                return Err(ExtensionFault::Duplicate(name));
+                return Err(ExtensionFault::Duplicate(oid.oid()?));
             }
             seen.push(oid.value);
-            let known = extensions
-                .read(oid.value, critical, value, &locate)
-                .map_err(|NotDer| ExtensionFault::Malformed(name))?;
+            let Ok(known) = extensions.read(oid.value, critical, value, &locate) else {
+                return Err(ExtensionFault::Malformed(oid.oid()?));
+            };
             extensions.list.push(Extension {
                 oid: locate(oid.value),
                 critical,

@@ -134,3 +134,33 @@ fn sets_are_in_order() {
     assert!(!is_set_of(&[4, 1, 2, 4, 1, 1]));
     assert!(!is_set_of(&[4, 2, 2]));
 }
+
+#[test]
+fn object_identifiers_are_recognised_without_being_decoded() {
+    let check = |value: &[u8]| {
+        let element = Element {
+            tag: OID,
+            value,
+            raw: value,
+        };
+        assert_eq!(element.is_oid(), element.oid().is_ok(), "{value:02x?}");
+    };
+    check(&[]);
+    // every mix of the octets that matter, up to seven long
+    let octets = [0x00, 0x2a, 0x7f, 0x80, 0x81, 0x8f, 0x90, 0xff];
+    for length in 1..=6_u32 {
+        for mut number in 0..8_usize.pow(length) {
+            let value: Vec<u8> = (0..length)
+                .map(|_| {
+                    let octet = octets[number % 8];
+                    number /= 8;
+                    octet
+                })
+                .collect();
+            check(&value);
+        }
+    }
+    for length in 35..45 {
+        check(&vec![0x2a; length]);
+    }
+}
