@@ -55,17 +55,22 @@ pub struct InclusionProof {
 impl TransparencyLogEntry {
     /// The bytes a promise (SET) signs: RFC 8785 JSON of body, integrated time, log id and index.
     pub fn promise_payload(&self) -> Vec<u8> {
-        let mut log_id = String::with_capacity(64);
+        let digit = |nibble: u8| char::from(if nibble < 10 { b'0' } else { b'a' - 10 } + nibble);
+        let body = &self.canonicalized_body;
+        let mut json = String::with_capacity(body.len() / 3 * 4 + 256);
+        json.push_str("{\"body\":\"");
+        STANDARD.encode_string(body, &mut json);
+        // Writing to a `String` cannot fail.
+        let _ = write!(
+            json,
+            "\",\"integratedTime\":{},\"logID\":\"",
+            self.integrated_time
+        );
         for byte in &self.log_id {
-            // Writing to a `String` cannot fail.
-            let _ = write!(log_id, "{byte:02x}");
+            json.extend([digit(byte >> 4), digit(byte & 15)]);
         }
-        let body = STANDARD.encode(&self.canonicalized_body);
-        format!(
-            r#"{{"body":"{body}","integratedTime":{},"logID":"{log_id}","logIndex":{}}}"#,
-            self.integrated_time, self.log_index
-        )
-        .into_bytes()
+        let _ = write!(json, "\",\"logIndex\":{}}}", self.log_index);
+        json.into_bytes()
     }
 
     /// Reads a log's answer to a new entry. Unknown fields are ignored.
