@@ -123,16 +123,20 @@ impl Binding<'_> {
 
     /// A version 1 entry keeps a certificate or a key as PEM; of a chain, the first one signed.
     fn check_pem(&self, pem: &[u8], index: i64) -> Result<(), VerifyError> {
+        let (label, der) = match self.leaf {
+            Some(leaf) => ("CERTIFICATE", leaf.der()),
+            None => ("PUBLIC KEY", self.key.key.spki_der()),
+        };
+        // As most clients write it: then there is nothing to decode.
+        if Pem::new(label, der).encode().as_bytes() == pem {
+            return Ok(());
+        }
         let blocks = std::str::from_utf8(pem)
             .ok()
             .and_then(|text| Pem::parse_many(text).ok());
         let first = blocks.as_deref().and_then(<[Pem]>::first);
         let first = first.ok_or(VerifyError::EntryMalformed { index })?;
-        let same = match self.leaf {
-            Some(leaf) => first.label == "CERTIFICATE" && first.der == leaf.der(),
-            None => first.label == "PUBLIC KEY" && first.der == self.key.key.spki_der(),
-        };
-        if same {
+        if first.label == label && first.der == der {
             Ok(())
         } else {
             Err(VerifyError::EntryKeyMismatch { index })

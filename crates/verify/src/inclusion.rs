@@ -97,17 +97,16 @@ fn open_checkpoint(
     evidence: Evidence,
     policy: &VerificationPolicy,
 ) -> Result<Checkpoint, VerifyError> {
-    let malformed = VerifyError::CheckpointMalformed { index };
-    let Ok(note) = SignedNote::parse(text) else {
-        return Err(malformed);
-    };
-    let Ok(unverified) = note.unverified_checkpoint() else {
-        return Err(malformed);
+    let note = SignedNote::parse(text).map_err(|_| VerifyError::CheckpointMalformed { index })?;
+    // A note that is no checkpoint is told as such, whatever its signatures are.
+    let or_malformed = |error: VerifyError| match note.unverified_checkpoint() {
+        Ok(_) => error,
+        Err(_) => VerifyError::CheckpointMalformed { index },
     };
     let key = log
         .checkpoint_keys(evidence.v2)
         .find(|key| note.signatures().iter().any(|line| line.is_by(&key.key)))
-        .ok_or(VerifyError::CheckpointSignatureMissing { index })?;
+        .ok_or_else(|| or_malformed(VerifyError::CheckpointSignatureMissing { index }))?;
     let cosigners: Vec<&NoteKey> = policy
         .witnesses
         .as_deref()
@@ -119,17 +118,20 @@ fn open_checkpoint(
                 .collect()
         })
         .unwrap_or_default();
-    let checkpoint = Checkpoint::open(&note, key, &cosigners).map_err(|error| match error {
-        CheckpointError::Open(OpenError::NoKnownSignature) | CheckpointError::NotSignedByLog => {
-            VerifyError::CheckpointSignatureMissing { index }
-        }
-        CheckpointError::WrongOrigin => VerifyError::CheckpointOriginMismatch {
-            index,
-            found: unverified.origin().to_string(),
-        },
-        _ => VerifyError::CheckpointInvalid { index },
-    })?;
-    Ok(checkpoint)
+    Checkpoint::open(&note, key, &cosigners).map_err(|error| {
+        or_malformed(match error {
+            CheckpointError::Open(OpenError::NoKnownSignature)
+            | CheckpointError::NotSignedByLog => VerifyError::CheckpointSignatureMissing { index },
+            CheckpointError::WrongOrigin => VerifyError::CheckpointOriginMismatch {
+                index,
+                found: note
+                    .unverified_checkpoint()
+                    .map(|text| text.origin().to_string())
+                    .unwrap_or_default(),
+            },
+            _ => VerifyError::CheckpointInvalid { index },
+        })
+    })
 }
 
 /// Every time that vouches for the entry must be one at which the trusted root trusted the log.
