@@ -519,7 +519,7 @@ rules! {
     "predicate-type-mismatch" Policy PredicateTypeMismatch {
         /// The type that the policy wants.
         expected: String,
-        /// The statement's `predicateType`.
+        /// The statement's `predicateType`, empty if the bundle is no attestation.
         found: String,
     }
     /// The signature over the artifact or envelope does not verify (client specification §4.5).

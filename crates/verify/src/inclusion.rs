@@ -3,8 +3,7 @@
 use waxseal_crypto::Time;
 use waxseal_formats::{InclusionProof, TransparencyLogEntry};
 use waxseal_tlog::{
-    Checkpoint, CheckpointError, Hash, NoteKey, OpenError, SignedNote, WitnessPolicy,
-    check_inclusion, leaf_hash,
+    Checkpoint, CheckpointError, Hash, NoteKey, OpenError, SignedNote, check_inclusion, leaf_hash,
 };
 
 use crate::authorities::Log;
@@ -40,7 +39,7 @@ pub(crate) fn verify(
     let index = entry.log_index;
     let Some(proof) = &entry.inclusion_proof else {
         // only reached with a verified promise that the policy accepts
-        return Ok(None);
+        return check_unwitnessed(index, policy);
     };
     // The index of a v1 log counts over all its shards, that of a proof in its own tree; only the
     // promise binds the first one.
@@ -54,7 +53,7 @@ pub(crate) fn verify(
         .ok_or(VerifyError::InclusionProofInvalid { index })?;
     let Some(checkpoint) = &proof.checkpoint else {
         return if policy.accept_promise && evidence.promise {
-            Ok(None)
+            check_unwitnessed(index, policy)
         } else {
             Err(VerifyError::CheckpointMissing { index })
         };
@@ -63,14 +62,29 @@ pub(crate) fn verify(
     if checkpoint.tree_size() != tree_size || *checkpoint.root_hash() != root_hash {
         return Err(VerifyError::CheckpointMismatch { index });
     }
-    if policy
-        .witnesses
-        .as_deref()
-        .is_some_and(|quorum| !is_quorum_met(quorum, &checkpoint))
-    {
-        return Err(VerifyError::WitnessQuorum { index });
-    }
+    check_witnesses(index, policy, |witness| {
+        checkpoint
+            .cosignatures()
+            .iter()
+            .any(|cosignature| cosignature.cosigner == witness)
+    })?;
     Ok(Some(tree_size))
+}
+
+/// A promise that stands in for the proof is the log's word alone: no witness saw it.
+fn check_unwitnessed(index: i64, policy: &VerificationPolicy) -> Result<Option<u64>, VerifyError> {
+    check_witnesses(index, policy, |_| false).map(|()| None)
+}
+
+fn check_witnesses(
+    index: i64,
+    policy: &VerificationPolicy,
+    cosigned: impl Fn(usize) -> bool,
+) -> Result<(), VerifyError> {
+    match policy.witnesses.as_deref() {
+        Some(quorum) if !quorum.is_met_by(cosigned) => Err(VerifyError::WitnessQuorum { index }),
+        _ => Ok(()),
+    }
 }
 
 /// The tree size and root hash that the proof leads to, if it holds. The leaf is the body as it was
@@ -146,13 +160,4 @@ pub(crate) fn check_window(
             time,
         }),
     }
-}
-
-fn is_quorum_met(quorum: &WitnessPolicy, checkpoint: &Checkpoint) -> bool {
-    quorum.is_met_by(|witness| {
-        checkpoint
-            .cosignatures()
-            .iter()
-            .any(|cosignature| cosignature.cosigner == witness)
-    })
 }

@@ -50,8 +50,9 @@ impl VerificationPolicy {
         Self::new(SignerRule::AnyIdentity)
     }
 
-    /// Signed with this key, within its window of validity at every verified time. The key's
-    /// algorithm is the one of Sigstore's registry for its kind.
+    /// Signed with this key, within its window of validity at every verified time (without one,
+    /// under [`Self::time_threshold`] zero: at present). The key's algorithm is the one of
+    /// Sigstore's registry for its kind.
     pub fn key(key: PublicKey, valid_for: ValidFor) -> Self {
         Self::new(SignerRule::Key {
             key: Box::new(key),
@@ -133,7 +134,8 @@ impl VerificationPolicy {
         self
     }
 
-    /// Asks for a quorum of witnesses on the checkpoint of every entry that counts.
+    /// Asks for a quorum of witnesses on the checkpoint of every entry; a promise that is accepted
+    /// in place of a proof has no witnesses.
     #[must_use]
     pub fn witnesses(mut self, quorum: Arc<WitnessPolicy>) -> Self {
         self.witnesses = Some(quorum);

@@ -98,12 +98,12 @@ pub(crate) fn check_predicate_type(
     let Some(expected) = &policy.predicate_type else {
         return Ok(());
     };
-    let found = statement.map_or("", |statement| statement.predicate_type.as_str());
-    if found == expected {
+    let found = statement.map(|statement| &statement.predicate_type);
+    if found == Some(expected) {
         return Ok(());
     }
     Err(VerifyError::PredicateTypeMismatch {
         expected: expected.clone(),
-        found: found.to_owned(),
+        found: found.cloned().unwrap_or_default(),
     })
 }

@@ -124,7 +124,7 @@ impl Verifier {
         now: Time,
     ) -> Result<(Signer, SigningKey<'a>), VerifyError> {
         let Some(leaf) = leaf else {
-            return check_key(policy, times);
+            return check_key(policy, times, now);
         };
         let instants = times.iter().map(|verified| verified.time);
         let path = certificate::verify_path(&self.authorities.certificate, leaf, &instants)?;
@@ -147,10 +147,12 @@ impl Verifier {
     }
 }
 
-/// The policy's own key must have been valid at every verified time.
+/// The policy's own key must have been valid at every verified time; where the policy asks for
+/// none and none is there, it must be valid now.
 fn check_key<'a>(
     policy: &'a VerificationPolicy,
     times: &[VerifiedTime],
+    now: Time,
 ) -> Result<(Signer, SigningKey<'a>), VerifyError> {
     let SignerRule::Key {
         key,
@@ -160,7 +162,8 @@ fn check_key<'a>(
     else {
         return Err(VerifyError::CertificateRequired);
     };
-    let mut instants = times.iter().map(|verified| verified.time);
+    let present = times.is_empty().then_some(now);
+    let mut instants = times.iter().map(|verified| verified.time).chain(present);
     if let Some(time) = instants.find(|time| !valid_for.contains(*time)) {
         return Err(VerifyError::KeyExpired { time });
     }
