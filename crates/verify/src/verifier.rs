@@ -266,7 +266,9 @@ impl<'a> Checked<'a> {
         let mut all = match (&self.statement, &self.binding.content) {
             (Some(statement), _) => statement::hashes(statement),
             (None, Bound::Artifact { digests }) => {
-                let named = digests.iter().map(Digest::algorithm);
+                // What nothing names is told by its SHA-256 (`check_digests`).
+                let unnamed = digests.is_empty().then_some(HashAlgorithm::Sha256);
+                let named = digests.iter().map(Digest::algorithm).chain(unnamed);
                 let signed = self
                     .binding
                     .key
@@ -410,7 +412,8 @@ fn check_digests(digests: &[Digest], artifact: &mut Message<'_>) -> Result<Diges
         })
 }
 
-/// The signature, by one of the algorithms that the key may have signed with.
+/// The signature, by one of the algorithms that the key may have signed with. It is wrong only if
+/// all of them could be tried: a digest says nothing about a signature over the whole message.
 fn check_signature(
     provider: CryptoProvider,
     key: &SigningKey<'_>,
@@ -418,17 +421,19 @@ fn check_signature(
     signature: &[u8],
 ) -> Result<(), VerifyError> {
     let mut nearest = VerifyError::KeyUnsupported;
+    let mut untried = None;
     for algorithm in key.algorithms() {
         let verdict = message.with_input(*algorithm, |input| {
             provider.verify(key.key, *algorithm, input, signature)
         });
-        let error = match verdict {
+        match verdict {
             Ok(Ok(())) => return Ok(()),
-            Ok(Err(SignatureError::Invalid)) => VerifyError::SignatureInvalid,
-            Ok(Err(_)) => VerifyError::KeyUnsupported,
-            Err(error) => error,
-        };
-        nearest = nearest.later(error);
+            Ok(Err(SignatureError::Invalid)) => nearest = VerifyError::SignatureInvalid,
+            Ok(Err(_)) => {}
+            Err(error) => {
+                untried.get_or_insert(error);
+            }
+        }
     }
-    Err(nearest)
+    Err(untried.unwrap_or(nearest))
 }
