@@ -1,8 +1,9 @@
 //! What the process writes into its own log: one line for each certificate, warnings once, no
 //! secret and nothing that a caller could forge.
 
+use std::cell::RefCell;
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -12,12 +13,16 @@ use waxseal_serve::Shutdown;
 
 use crate::world::*;
 
-#[derive(Clone, Default)]
-struct Sink(Arc<Mutex<Vec<u8>>>);
+thread_local! {
+    static RECORDS: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Writes to its thread's own buffer: every test runs on one thread.
+struct Sink;
 
 impl Write for Sink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
+        RECORDS.with_borrow_mut(|records| records.extend_from_slice(bytes));
         Ok(bytes.len())
     }
 
@@ -26,38 +31,38 @@ impl Write for Sink {
     }
 }
 
-impl Sink {
-    /// Takes every record of this thread until the guard goes.
-    fn install(&self) -> tracing::subscriber::DefaultGuard {
-        let writer = self.clone();
+/// Takes every record from here on. One subscriber for all threads, and before anything is told:
+/// `tracing` asks whoever comes first whether a record is wanted, and remembers the answer.
+pub(crate) fn install() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
         tracing_subscriber::fmt()
             .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
-            .with_writer(move || writer.clone())
+            .with_writer(|| Sink)
             .json()
             .flatten_event(true)
             .finish()
-            .set_default()
-    }
+            .init();
+    });
+    RECORDS.with_borrow_mut(Vec::clear);
+}
 
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
+fn text() -> String {
+    String::from_utf8(RECORDS.with_borrow(Clone::clone)).unwrap()
+}
 
-    fn records(&self, message: &str) -> Vec<Value> {
-        let text = self.text();
-        let records = text
-            .lines()
-            .map(|line| serde_json::from_str(line).expect("a line is JSON"));
-        records
-            .filter(|record: &Value| record["message"] == message)
-            .collect()
-    }
+fn records(message: &str) -> Vec<Value> {
+    let text = text();
+    let records = text
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("a line is JSON"));
+    records
+        .filter(|record: &Value| record["message"] == message)
+        .collect()
 }
 
 #[tokio::test]
 async fn s_55_s_56_one_line_for_each_and_no_secret() {
-    let sink = Sink::default();
-    let guard = sink.install();
     let world = World::new().await;
     let token = token().await;
     let leaf = world.leaf(&world.ask_with_token(&token).await);
@@ -86,15 +91,14 @@ async fn s_55_s_56_one_line_for_each_and_no_secret() {
         .await;
     world.set_log(Log::Status(400));
     world.ask_with_token(&token).await;
-    drop(guard);
 
-    let text = sink.text();
-    let issued = sink.records("issued");
+    let text = text();
+    let issued = records("issued");
     assert_eq!(issued.len(), 1, "{text}");
     assert_eq!(issued[0]["identity"], "alice@example.com");
     assert_eq!(issued[0]["issuer"], ISSUER);
     assert_eq!(issued[0]["serial"], hex::encode(leaf.serial()));
-    let refused = sink.records("no certificate");
+    let refused = records("no certificate");
     assert_eq!(refused.len(), 5, "{text}");
     for record in refused {
         let cause = record["cause"].as_str().unwrap();
@@ -119,26 +123,22 @@ async fn run(world: &World, seconds: u64) {
 
 #[tokio::test(start_paused = true)]
 async fn a_silent_log_is_told_once() {
-    let sink = Sink::default();
-    let _guard = sink.install();
     let world = World::new().await;
     world.set_log(Log::Down);
     run(&world, 5).await;
-    assert_eq!(sink.records("the CT log does not answer").len(), 1);
-    assert_eq!(sink.records("the CT log answers again").len(), 0);
+    assert_eq!(records("the CT log does not answer").len(), 1);
+    assert_eq!(records("the CT log answers again").len(), 0);
     world.set_log(Log::Honest);
     run(&world, 5).await;
-    assert_eq!(sink.records("the CT log answers again").len(), 1);
+    assert_eq!(records("the CT log answers again").len(), 1);
     world.set_log(Log::Down);
     run(&world, 5).await;
-    assert_eq!(sink.records("the CT log does not answer").len(), 2);
+    assert_eq!(records("the CT log does not answer").len(), 2);
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_end_of_the_chain_is_warned_of_at_90_30_and_7_days() {
     const DAY: i64 = 86_400;
-    let sink = Sink::default();
-    let _guard = sink.install();
     let root = SignatureAlgorithm::EcdsaP384Sha384;
     let chain = chain(root, SignatureAlgorithm::EcdsaP256Sha256, 100 * DAY).await;
     let world = World::with(chain, |_| {});
@@ -154,9 +154,7 @@ async fn the_end_of_the_chain_is_warned_of_at_90_30_and_7_days() {
     ] {
         world.set_time((100 - left) * DAY);
         run(&world, 1).await;
-        let found = sink
-            .records("a certificate of the authority's chain ends soon")
-            .len();
+        let found = records("a certificate of the authority's chain ends soon").len();
         assert_eq!(found, warnings, "{left} days left");
     }
 }

@@ -364,6 +364,7 @@ impl World {
     }
 
     pub(crate) fn with(chain: Chain, change: impl FnOnce(&mut Config)) -> Self {
+        crate::journal::install();
         let clock = Arc::new(TestClock(Mutex::new(at(0))));
         let net = Arc::new(Net {
             log: Mutex::new(Log::Honest),
