@@ -1,1 +1,32 @@
-//! Benches that print ratios against peers
+//! Benches that print our figures beside those of peers, measured in the same run.
+//!
+//! **What it is.** Programs, one per question: `verify` (the library beside the nearest Rust peer,
+//! and where the time goes), `process` (the command beside cosign). Each prints a table; none
+//! asserts, because figures move with the machine. Ratios within one run do not.
+//!
+//! **In scope.** Cases from the public conformance suite, interleaved repetitions, a provider that
+//! counts.
+//!
+//! **Out of scope.** Correctness: tests do that. A bench stops if a verdict is not the expected one.
+//!
+//! ```
+//! use waxseal_benches::Samples;
+//! let mut samples = Samples::default();
+//! for micros in [3, 1, 2] {
+//!     samples.add(std::time::Duration::from_micros(micros));
+//! }
+//! assert_eq!(samples.best().as_micros(), 1);
+//! assert_eq!(samples.quantile(0.5).as_micros(), 2);
+//! ```
+//!
+//! **Trust.** None: what is printed is what was measured here and now.
+
+mod case;
+mod counting;
+mod samples;
+mod table;
+
+pub use case::{Case, corpus, public_good};
+pub use counting::{Calls, Tally, counting_provider, take_tally};
+pub use samples::Samples;
+pub use table::Table;

@@ -1,0 +1,227 @@
+//! `cargo run --release -p waxseal-benches --bin verify`: one bundle verified by our `Verifier` and
+//! by `sigstore-verify`, beside each other, and where our time goes.
+//!
+//! One thread, aws-lc on both sides, each verifier made once, no verdict kept. The two take turns,
+//! so that a machine that gets slower slows both.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use sigstore_verify as peer;
+use waxseal_benches::{Calls, Case, Samples, Table, Tally, counting_provider, take_tally};
+use waxseal_crypto::{Clock as _, CryptoProvider, SignatureAlgorithm, Time};
+use waxseal_crypto_aws_lc::{SystemClock, provider};
+use waxseal_formats::{Bundle, TrustedRoot};
+use waxseal_verify::{Artifact, IdentityRule, VerificationPolicy, Verifier};
+
+/// What is measured: the name in the table, and the folder of the case.
+const CASES: [(&str, &str); 3] = [
+    ("v1 hashedrekord", "happy-path-v0.3"),
+    ("v1 DSSE", "happy-path-intoto-in-dsse-v3"),
+    ("v2 with timestamp", "rekor2-happy-path"),
+];
+/// Turns, each of a few bundles by either side.
+const TURNS: usize = 200;
+const BUNDLES_A_TURN: usize = 10;
+
+#[expect(clippy::print_stdout, reason = "a bench prints its tables")]
+fn main() -> Result<()> {
+    let mut verify = Table::new(&[
+        "verify, µs",
+        "ours best",
+        "median",
+        "peer best",
+        "median",
+        "ratio best",
+        "median",
+    ]);
+    let mut parse = Table::new(&[
+        "parse JSON, µs",
+        "ours best",
+        "median",
+        "peer best",
+        "median",
+    ]);
+    let mut inside = Table::new(&[
+        "where our time goes, µs",
+        "all",
+        "provider",
+        "outside it",
+        "keys parsed",
+        "signatures checked",
+    ]);
+    for (label, folder) in CASES {
+        let case = Case::read(folder)?;
+        let measured = measure(&case).with_context(|| case.name)?;
+        let [ours, theirs] = &measured.verify;
+        verify.row([
+            label.to_owned(),
+            micros(ours.best()),
+            micros(ours.quantile(0.5)),
+            micros(theirs.best()),
+            micros(theirs.quantile(0.5)),
+            ratio(theirs.best(), ours.best()),
+            ratio(theirs.quantile(0.5), ours.quantile(0.5)),
+        ]);
+        let [ours, theirs] = &measured.parse;
+        parse.row([
+            label.to_owned(),
+            micros(ours.best()),
+            micros(ours.quantile(0.5)),
+            micros(theirs.best()),
+            micros(theirs.quantile(0.5)),
+        ]);
+        inside.row([
+            label.to_owned(),
+            micros(measured.all.quantile(0.5)),
+            micros(measured.provider.quantile(0.5)),
+            micros(measured.outside.quantile(0.5)),
+            counts(&measured.tally.prepared),
+            counts(&measured.tally.verified),
+        ]);
+    }
+    println!(
+        "waxseal-verify beside sigstore-verify 0.15, one thread, {TURNS} turns of {BUNDLES_A_TURN} \
+         bundles each\n\n{verify}\n{parse}\n{inside}"
+    );
+    println!("targets: ratio ≥ 1.3 on v1, ≥ 1.45 on v2; outside the provider ≤ 20 µs");
+    Ok(())
+}
+
+/// All that is measured of one case; pairs are ours, then the peer's.
+struct Measured {
+    verify: [Samples; 2],
+    parse: [Samples; 2],
+    all: Samples,
+    provider: Samples,
+    outside: Samples,
+    /// Of the fastest run.
+    tally: Tally,
+}
+
+fn measure(case: &Case) -> Result<Measured> {
+    let ours = Ours::new(case, provider())?;
+    let counted = Ours::new(case, counting_provider())?;
+    let theirs = Theirs::new(case)?;
+    let mut measured = Measured {
+        verify: Default::default(),
+        parse: Default::default(),
+        all: Samples::default(),
+        provider: Samples::default(),
+        outside: Samples::default(),
+        tally: Tally::default(),
+    };
+    for _ in 0..TURNS {
+        for _ in 0..BUNDLES_A_TURN {
+            let [samples, _] = &mut measured.verify;
+            samples.time(|| ours.verify());
+            let [samples, _] = &mut measured.parse;
+            samples.time(|| Bundle::from_json(case.bundle.as_bytes()));
+        }
+        for _ in 0..BUNDLES_A_TURN {
+            let [_, samples] = &mut measured.verify;
+            samples.time(|| theirs.verify());
+            let [_, samples] = &mut measured.parse;
+            samples.time(|| peer::types::Bundle::from_json(&case.bundle));
+        }
+        for _ in 0..BUNDLES_A_TURN {
+            take_tally();
+            let mut one = Samples::default();
+            one.time(|| counted.verify());
+            let (all, tally) = (one.best(), take_tally());
+            measured.all.add(all);
+            measured.provider.add(tally.time());
+            measured.outside.add(all.saturating_sub(tally.time()));
+            if measured.tally.time().is_zero() || tally.time() < measured.tally.time() {
+                measured.tally = tally;
+            }
+        }
+    }
+    Ok(measured)
+}
+
+struct Ours<'a> {
+    verifier: Verifier,
+    bundle: Bundle,
+    policy: VerificationPolicy,
+    artifact: &'a [u8],
+    now: Time,
+}
+
+impl<'a> Ours<'a> {
+    fn new(case: &'a Case, provider: CryptoProvider) -> Result<Self> {
+        let root = TrustedRoot::from_json(case.trusted_root.as_bytes())?;
+        let ours = Self {
+            verifier: Verifier::new(provider, &root)?,
+            bundle: Bundle::from_json(case.bundle.as_bytes())?,
+            policy: VerificationPolicy::identity(IdentityRule::new(Case::IDENTITY, Case::ISSUER)),
+            artifact: &case.artifact,
+            now: SystemClock.now(),
+        };
+        let _verified = ours.try_verify()?;
+        Ok(ours)
+    }
+
+    fn try_verify(&self) -> Result<waxseal_verify::Verified, waxseal_verify::VerifyError> {
+        let artifact = Artifact::bytes(self.artifact);
+        self.verifier
+            .verify(artifact, &self.bundle, &self.policy, self.now)
+    }
+
+    fn verify(&self) -> bool {
+        let verified = std::hint::black_box(self.try_verify());
+        assert!(verified.is_ok(), "a verdict changed");
+        true
+    }
+}
+
+struct Theirs<'a> {
+    verifier: peer::Verifier,
+    bundle: peer::types::Bundle,
+    policy: peer::VerificationPolicy,
+    artifact: &'a [u8],
+}
+
+impl<'a> Theirs<'a> {
+    fn new(case: &'a Case) -> Result<Self> {
+        let root = peer::trust_root::TrustedRoot::from_json(&case.trusted_root)?;
+        let theirs = Self {
+            verifier: peer::Verifier::new(&root)?,
+            bundle: peer::types::Bundle::from_json(&case.bundle)?,
+            policy: peer::VerificationPolicy::new(Case::IDENTITY, Case::ISSUER),
+            artifact: &case.artifact,
+        };
+        theirs
+            .verifier
+            .verify(theirs.artifact, &theirs.bundle, &theirs.policy)?;
+        Ok(theirs)
+    }
+
+    fn verify(&self) -> bool {
+        let verified = std::hint::black_box(self.verifier.verify(
+            self.artifact,
+            &self.bundle,
+            &self.policy,
+        ));
+        assert!(verified.is_ok(), "a verdict changed");
+        true
+    }
+}
+
+fn micros(duration: Duration) -> String {
+    format!("{:.1}", duration.as_secs_f64() * 1e6)
+}
+
+fn ratio(theirs: Duration, ours: Duration) -> String {
+    format!("{:.2}×", theirs.as_secs_f64() / ours.as_secs_f64())
+}
+
+/// Calls by algorithm, each with the time of one.
+fn counts(calls: &BTreeMap<SignatureAlgorithm, Calls>) -> String {
+    let each = calls.iter().map(|(name, calls)| {
+        let one = calls.time / calls.count.max(1);
+        format!("{} {name:?} of {}", calls.count, micros(one))
+    });
+    each.collect::<Vec<_>>().join(", ")
+}
