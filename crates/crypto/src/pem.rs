@@ -133,7 +133,10 @@ impl Pem {
     /// The text form: 64 characters a line, a newline at the end.
     pub fn encode(&self) -> String {
         let body = STANDARD.encode(&self.der);
-        let mut text = format!("-----BEGIN {}-----\n", self.label);
+        let mut text = String::with_capacity(body.len() + body.len() / 64 + 128);
+        text.push_str("-----BEGIN ");
+        text.push_str(&self.label);
+        text.push_str("-----\n");
         let mut rest = body.as_str();
         while !rest.is_empty() {
             let (line, tail) = rest.split_at(rest.len().min(64));
@@ -141,7 +144,9 @@ impl Pem {
             text.push('\n');
             rest = tail;
         }
-        text.push_str(&format!("-----END {}-----\n", self.label));
+        text.push_str("-----END ");
+        text.push_str(&self.label);
+        text.push_str("-----\n");
         text
     }
 }
