@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde::Deserialize;
-use waxseal_identity_server::{MailConfig, SmtpConfig, SmtpTls};
+use waxseal_identity_server::{SmtpConfig, SmtpTls};
 
 use crate::{InstanceUrl, InstanceUrlError};
 
@@ -283,18 +283,23 @@ fn parse_listen(given: &str) -> Result<(Option<SocketAddr>, u16), ConfigError> {
 
 impl Smtp {
     /// As the broker wants it.
-    #[must_use]
-    pub fn mail(&self) -> MailConfig {
+    pub(crate) fn config(&self) -> SmtpConfig {
         let mut smtp = SmtpConfig::new(&self.host, &self.from);
         smtp.port = self.port;
         smtp.tls = self.tls;
         smtp.username.clone_from(&self.username);
         smtp.password_file.clone_from(&self.password_file);
-        MailConfig::Smtp(smtp)
+        smtp
     }
 }
 
 impl Settings {
+    /// The mail server as the broker wants it; `None` for the outbox.
+    #[must_use]
+    pub fn smtp_config(&self) -> Option<SmtpConfig> {
+        self.smtp.as_ref().map(Smtp::config)
+    }
+
     /// The file that a first start leaves in the data directory, so that the next one needs no
     /// flags.
     #[must_use]

@@ -258,8 +258,8 @@ impl DataDir {
         let Some(mut file) = access::open(&path)? else {
             return Ok(None);
         };
-        // Files for clients are nobody's secret.
-        access::check_open(&path, &file, part != Part::Client)?;
+        // Others cannot enter the directory; of keys not even a copy may be open.
+        access::check_open(&path, &file, part == Part::Keys)?;
         let read = DataError::io("read", &path);
         let mut bytes = Zeroizing::new(Vec::new());
         // One byte more than allowed tells a file that is too large.

@@ -29,9 +29,15 @@
 
 mod birth;
 mod client_files;
+mod commands;
+mod compose;
 mod config;
 mod data;
+mod demo;
+mod login;
+mod page;
 mod provision;
+mod router_transport;
 mod url;
 
 pub use birth::{Birth, BirthError, Mail};
@@ -39,9 +45,14 @@ pub use client_files::{
     SIGNING_CONFIG, TRUST_CONFIG, TRUSTED_ROOT, TRUSTED_ROOT_LINES, trust_config,
     write_client_files,
 };
+pub use commands::{Commands, Group, Program};
+pub use compose::{ComposeError, Instance, LogStores, READY_WAIT, Stores, World};
 pub use config::{
     Config, ConfigError, DEFAULT_LISTEN, Flags, Format, LogOutput, Settings, Smtp, TlsFiles,
 };
 pub use data::{CONFIG_FILE, DataDir, DataError, Part};
+pub use demo::{DEMO_IDENTITY, DemoError, DemoStep, demonstrate};
+pub use login::{EmailLoginError, Mailbox, OutboxReader, email_login};
 pub use provision::{AUTHORITY_LIFETIME, BACKDATE, Keys, ProvisionError, provision};
+pub use router_transport::{Nowhere, RouterTransport};
 pub use url::{InstanceUrl, InstanceUrlError, MAX_HOST};
