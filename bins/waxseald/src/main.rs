@@ -1,3 +1,27 @@
-//! A private Sigstore in one process
+//! A private Sigstore in one process.
 
-fn main() {}
+mod args;
+mod say;
+mod stores;
+mod up;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use args::{Args, Command};
+
+fn main() -> ExitCode {
+    let Command::Up(up) = Args::parse().command;
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => return say::failure(&error.into()),
+    };
+    match runtime.block_on(up::up(up)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => say::failure(&error),
+    }
+}

@@ -1,0 +1,163 @@
+//! `waxseald up`: from a directory to a served instance.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::Context as _;
+use waxseal_crypto::Clock as _;
+use waxseal_crypto_aws_lc::{OsRandom, SystemClock, provider};
+use waxseal_instance::{
+    Birth, CONFIG_FILE, Commands, Config, DEMO_IDENTITY, DataDir, Format, Instance, OutboxReader,
+    Part, Program, Settings, World, demonstrate, provision, write_client_files,
+};
+use waxseal_serve::{Limits, Listen, LogFormat, Shutdown, telemetry};
+use waxseal_transport_reqwest::ReqwestTransport;
+
+use crate::args::UpArgs;
+use crate::{say, stores};
+
+/// Runs until a signal.
+pub(crate) async fn up(args: UpArgs) -> anyhow::Result<()> {
+    let begun = Instant::now();
+    if !args.data.exists() && args.config.is_none() {
+        // What is refused leaves no directory behind.
+        Config::default().settle(args.flags())?;
+    }
+    let data = DataDir::open(&args.data)?;
+    let settings = settings(&args, &data)?;
+    let format = match settings.log.format {
+        Format::Json => LogFormat::Json,
+        _ => LogFormat::Text,
+    };
+    telemetry(format, &settings.log.filter)?;
+    let listener = listen(&settings).bind().await?;
+    let shutdown = Shutdown::on_signals().context("signals cannot be caught")?;
+
+    let mut birth = Birth::of(&data, &settings, SystemClock.now())?;
+    let is_new = !birth.is_complete();
+    let keys = provision(&data, &mut birth, provider(), &OsRandom).await?;
+    if data.read(Part::Root, CONFIG_FILE)?.is_none() && args.config.is_none() {
+        data.create(Part::Root, CONFIG_FILE, settings.to_toml().as_bytes())?;
+    }
+    let agent = concat!("waxseald/", env!("CARGO_PKG_VERSION"));
+    let world = World {
+        provider: provider(),
+        clock: Arc::new(SystemClock),
+        random: Arc::new(OsRandom),
+        transport: Arc::new(ReqwestTransport::builder().user_agent(agent).build()?),
+    };
+    let stores = stores::open(&data, &settings)?;
+    let instance = Instance::new(&settings, &keys, stores, world.clone()).await?;
+    write_client_files(&data, instance.trust_config())?;
+
+    let talk = async {
+        let served = instance.serve(listener, shutdown.clone(), Limits::default());
+        let greeting = greet(&args, &data, &settings, &instance, &world, (begun, is_new));
+        // Serving ends by a signal or a fault; the greeting by itself.
+        tokio::pin!(served);
+        tokio::select! {
+            ended = &mut served => return ended.map_err(anyhow::Error::from),
+            greeted = greeting => if let Err(error) = greeted {
+                shutdown.trigger();
+                served.await?;
+                return Err(error);
+            },
+        }
+        served.await.map_err(anyhow::Error::from)
+    };
+    talk.await?;
+    say::stopped();
+    Ok(())
+}
+
+fn settings(args: &UpArgs, data: &DataDir) -> anyhow::Result<Settings> {
+    let (path, text) = match &args.config {
+        Some(path) => {
+            let text = std::fs::read_to_string(path);
+            let text = text.with_context(|| format!("cannot read {}", path.display()))?;
+            (path.clone(), text)
+        }
+        None => {
+            let bytes = data.read(Part::Root, CONFIG_FILE)?.unwrap_or_default();
+            let path = data.path().join(CONFIG_FILE);
+            (path, String::from_utf8_lossy(&bytes).into_owned())
+        }
+    };
+    let config = Config::from_toml(&text).with_context(|| path.display().to_string())?;
+    Ok(config.settle(args.flags())?)
+}
+
+fn listen(settings: &Settings) -> Listen {
+    let mut listen = Listen::new(&settings.listen);
+    if let Some(tls) = &settings.tls {
+        listen = listen.with_tls(&tls.cert, &tls.key);
+    }
+    if settings.behind_tls_proxy {
+        listen = listen.behind_tls_proxy();
+    }
+    listen
+}
+
+/// Says that it is ready, shows what it does if asked to, and what to type next.
+async fn greet(
+    args: &UpArgs,
+    data: &DataDir,
+    settings: &Settings,
+    instance: &Instance,
+    world: &World,
+    (begun, is_new): (Instant, bool),
+) -> anyhow::Result<()> {
+    instance.ready().await?;
+    say::ready(settings, &args.data, is_new, begun.elapsed());
+    if args.demo {
+        anyhow::ensure!(
+            settings.smtp.is_none(),
+            "--demo reads its log-in code from the outbox, and this instance sends real mail"
+        );
+        let mailbox = OutboxReader::new(data.part(Part::Outbox));
+        say::demo_begins();
+        let (config, issuer) = (instance.trust_config(), instance.issuer());
+        let verified = demonstrate(config, &issuer, world, &mailbox, &say::step).await?;
+        say::demo_ends(&verified);
+    }
+    let beside = beside();
+    let folder = args.data.to_string_lossy();
+    let commands = Commands {
+        program: match &beside {
+            _ if is_on_path() => Program::Installed,
+            Some(path) => Program::At(path),
+            None => Program::FromSource,
+        },
+        folder: &folder,
+        url: &settings.url,
+        identity: DEMO_IDENTITY,
+    };
+    say::commands(&commands, args.demo);
+    Ok(())
+}
+
+/// The client beside this program, as it is reached from here.
+fn beside() -> Option<String> {
+    let path = env::current_exe().ok()?.with_file_name(client());
+    if !path.is_file() {
+        return None;
+    }
+    let here = env::current_dir().ok()?;
+    let path = path.strip_prefix(here).map(Path::to_owned).unwrap_or(path);
+    path.to_str().map(str::to_owned)
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "binaries read the environment; the PATH tells what the person can type"
+)]
+fn is_on_path() -> bool {
+    let folders = env::var_os("PATH").unwrap_or_default();
+    env::split_paths(&folders).any(|folder| folder.join(client()).is_file())
+}
+
+fn client() -> PathBuf {
+    PathBuf::from(format!("waxseal{}", env::consts::EXE_SUFFIX))
+}
