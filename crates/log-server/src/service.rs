@@ -104,6 +104,12 @@ impl Service {
         Ok(())
     }
 
+    /// How many entries wait for their place.
+    #[cfg(test)]
+    pub(crate) fn waiting(&self) -> usize {
+        self.arrivals.max_capacity() - self.arrivals.capacity()
+    }
+
     fn logged(&self, sequenced: Sequenced) -> Logged {
         let Sequenced {
             index,
