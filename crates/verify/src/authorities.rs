@@ -12,7 +12,7 @@ use crate::ValidFor;
 
 /// A transparency log.
 pub(crate) struct Log {
-    /// `logId.keyId`: SHA-256 of the key, or of the key and the log's name.
+    /// `logId.keyId`, as entries name the log: SHA-256 of the key, or of the key and the log's name.
     pub(crate) id: Vec<u8>,
     /// The host of its address.
     pub(crate) origin: String,
@@ -267,14 +267,19 @@ fn check_distinct<T, K: PartialEq + ?Sized>(
 fn log_of(provider: CryptoProvider, log: &TransparencyLogInstance) -> Result<Log, SkipReason> {
     let (key, details) = key_of(log)?;
     let names = names_of(&log.base_url)?;
-    let explicit_id = log.checkpoint_key_id.as_deref().unwrap_or(&log.log_id);
-    let key_id = KeyId::from_prefix(explicit_id).ok_or(SkipReason::ShortId)?;
+    let checkpoint_id = log.checkpoint_key_id.as_deref().unwrap_or(&log.log_id);
+    let key_id = KeyId::from_prefix(checkpoint_id).ok_or(SkipReason::ShortId)?;
+    // Either of the two ids stands for the other where a trusted root gives one alone.
+    let id = match log.log_id.as_slice() {
+        [] => checkpoint_id,
+        id => id,
+    };
     let note_key = |name: &KeyName| {
         let kind = SignatureKind::of_log(&key)?;
         Ok::<_, SkipReason>(NoteKey::new(provider, name.clone(), kind, &key)?.with_key_id(key_id))
     };
     Ok(Log {
-        id: log.log_id.clone(),
+        id: id.to_vec(),
         origin: names.host.as_str().to_owned(),
         operator: log.operator.clone(),
         valid_for: window(log.public_key.valid_for.as_ref())?,
