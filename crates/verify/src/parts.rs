@@ -4,6 +4,7 @@
 use waxseal_crypto::Time;
 use waxseal_pki::Certificate;
 
+use crate::artifact::Message;
 use crate::{Identity, VerifiedTime, Verifier, VerifyError, certificate, sct, time};
 
 impl Verifier {
@@ -34,6 +35,7 @@ impl Verifier {
         answer: &[u8],
         signature: &[u8],
     ) -> Result<VerifiedTime, VerifyError> {
-        time::verify_timestamp(&self.authorities.timestamp, answer, signature)
+        let mut signature = Message::of_bytes(signature);
+        time::verify_timestamp(&self.authorities.timestamp, answer, &mut signature)
     }
 }

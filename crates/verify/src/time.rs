@@ -1,10 +1,11 @@
 //! Evidence of the time of signing: RFC 3161 timestamps and the promises of version 1 logs.
 
-use waxseal_crypto::{Input, Time};
+use waxseal_crypto::{Digest, Input, Time};
 use waxseal_formats::TransparencyLogEntry;
 use waxseal_pki::PathError;
 use waxseal_pki::timestamp::{TimestampError, TimestampToken};
 
+use crate::artifact::Message;
 use crate::authorities::{Log, Tsa};
 use crate::operators::Operators;
 use crate::{TimeSource, VerificationPolicy, VerifiedTime, VerifyError};
@@ -16,22 +17,25 @@ pub(crate) fn verify_timestamps(
     tokens: &[Vec<u8>],
     signature: &[u8],
 ) -> Result<Vec<VerifiedTime>, VerifyError> {
+    let mut signature = Message::of_bytes(signature);
     tokens
         .iter()
-        .map(|token| verify_timestamp(authorities, token, signature))
+        .map(|token| verify_timestamp(authorities, token, &mut signature))
         .collect()
 }
 
 pub(crate) fn verify_timestamp(
     authorities: &[Tsa],
     token: &[u8],
-    signature: &[u8],
+    signature: &mut Message<'_>,
 ) -> Result<VerifiedTime, VerifyError> {
     let token = TimestampToken::from_response(token)
         .map_err(|source| VerifyError::TimestampMalformed { source })?;
+    // Hashed once for all tokens and authorities: nothing bounds its length but the bundle's.
+    let signature = signature.digest(token.info().imprint.algorithm())?;
     let mut nearest = VerifyError::TimestampAuthorityUnknown;
     for tsa in authorities {
-        match verify_with(tsa, &token, signature) {
+        match verify_with(tsa, &token, &signature) {
             Ok(time) => {
                 let source = TimeSource::TimestampAuthority {
                     uri: tsa.uri.clone(),
@@ -46,9 +50,9 @@ pub(crate) fn verify_timestamp(
 }
 
 /// The authority's own window applies to its own tokens only: authorities are never pooled.
-fn verify_with(tsa: &Tsa, token: &TimestampToken, signature: &[u8]) -> Result<Time, VerifyError> {
+fn verify_with(tsa: &Tsa, token: &TimestampToken, signature: &Digest) -> Result<Time, VerifyError> {
     let time = token.info().time;
-    let verified = tsa.authority.verify(token, signature);
+    let verified = tsa.authority.verify_digest(token, signature);
     let time = verified.map_err(|error| timestamp_error(error, time))?.time;
     if tsa.valid_for.contains(time) {
         Ok(time)
