@@ -203,8 +203,8 @@ impl CaChain {
             .is_some_and(|issuer| issuer.subject() == leaf.issuer())
     }
 
-    /// Verifies a leaf at a time: its dates and those of every authority (both ends included), its
-    /// signature by the chain's first key, its purpose, key usage and constraints.
+    /// Verifies a leaf at a time: its signature by the chain's first key, its purpose, key usage and
+    /// constraints, then its dates and those of every authority (both ends included).
     ///
     /// Certificates that travel beside the leaf are no argument: intermediates come from the
     /// trusted root, or they do not count (V25).
@@ -220,8 +220,8 @@ impl CaChain {
             return Err(PathError::UnknownIssuer);
         }
         let path = VerifiedPath { chain: self, leaf };
-        path.check_time(time)?;
         self.check_leaf(leaf)?;
+        path.check_time(time)?;
         Ok(path)
     }
 

@@ -54,6 +54,9 @@ impl Binding<'_> {
         {
             return Err(VerifyError::EntryNotCanonical { index });
         }
+        if !matches!(body, Body::HashedRekordV001(_) | Body::HashedRekordV002(_)) {
+            self.envelope(index)?;
+        }
         match &body {
             Body::HashedRekordV001(body) => {
                 self.check_pem(&body.verifier_pem, index)?;

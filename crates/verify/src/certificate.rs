@@ -41,14 +41,17 @@ fn verify_with<'a>(
     mut times: impl Iterator<Item = Time> + Clone,
 ) -> Result<VerifiedPath<'a>, VerifyError> {
     let outside = |time: &Time| !authority.valid_for.contains(*time);
-    if let Some(time) = times.clone().find(outside) {
-        return Err(VerifyError::CertificateAuthorityExpired { time });
-    }
+    let untrusted = times.clone().find(outside);
     let first = times.next().ok_or(VerifyError::TimeMissing {
         found: 0,
         wanted: 1,
     })?;
-    let path = verify_leaf(&authority.chain, leaf, first)?;
+    let path = verify_leaf(&authority.chain, leaf, first);
+    // Whoever did not issue the certificate is not told by when it was trusted.
+    if let (Some(time), Ok(_) | Err(VerifyError::CertificateExpired { .. })) = (untrusted, &path) {
+        return Err(VerifyError::CertificateAuthorityExpired { time });
+    }
+    let path = path?;
     for time in times {
         path.check_time(time)
             .map_err(|error| path_error(error, time))?;

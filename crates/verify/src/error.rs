@@ -176,17 +176,17 @@ rules! {
         /// The token's time.
         time: Time,
     }
-    /// An integrated time that is no time.
-    #[error("the integrated time {found} is out of range")]
-    "integrated-time-invalid" Malformed IntegratedTimeInvalid {
-        /// Seconds since the epoch.
-        found: i64,
-    }
     /// No log of the trusted root has the id that an entry or its checkpoint names.
     #[error("log entry {index} is of a log that the trusted root does not have")]
     "log-unknown" TrustRoot LogUnknown {
         /// Its log index.
         index: i64,
+    }
+    /// An integrated time that is no time.
+    #[error("the integrated time {found} is out of range")]
+    "integrated-time-invalid" Malformed IntegratedTimeInvalid {
+        /// Seconds since the epoch.
+        found: i64,
     }
     /// The signed entry timestamp does not verify (Rekor v1).
     #[error("the inclusion promise of log entry {index} is not validly signed")]
@@ -465,23 +465,6 @@ rules! {
 
     // ── what was signed ──
 
-    /// The bundle's own digest is not the artifact's.
-    #[error("the bundle is of {found}, and the artifact is {expected}")]
-    "artifact-mismatch" Cryptographic ArtifactMismatch {
-        /// The artifact's digest.
-        expected: Box<Digest>,
-        /// The digest in the bundle.
-        found: Box<Digest>,
-    }
-    /// The artifact was given as a digest of another algorithm than the one that was signed.
-    #[error("the signature needs the artifact's {wanted} digest, and only another was given")]
-    "artifact-digest-unavailable" Malformed ArtifactDigestUnavailable {
-        /// The hash that is needed.
-        wanted: HashAlgorithm,
-    }
-    /// The key signs whole messages (pure Ed25519, ML-DSA), and a digest was given.
-    #[error("this kind of key signs whole messages: give the artifact, not its digest")]
-    "artifact-needed" Malformed ArtifactNeeded
     /// The envelope's payload is not an in-toto statement (client specification §4.5).
     #[error("the payload is of type {found:?}, expected an in-toto statement")]
     "payload-type-unsupported" Malformed PayloadTypeUnsupported {
@@ -510,10 +493,24 @@ rules! {
         /// The limit.
         limit: usize,
     }
+    /// The bundle's own digest is not the artifact's.
+    #[error("the bundle is of {found}, and the artifact is {expected}")]
+    "artifact-mismatch" Cryptographic ArtifactMismatch {
+        /// The artifact's digest.
+        expected: Box<Digest>,
+        /// The digest in the bundle.
+        found: Box<Digest>,
+    }
     /// The artifact is not among the statement's subjects; a statement without subjects is about
     /// nothing.
     #[error("the statement is not about this artifact")]
     "subject-mismatch" Cryptographic SubjectMismatch
+    /// The artifact was given as a digest of another algorithm than the one that was signed.
+    #[error("the signature needs the artifact's {wanted} digest, and only another was given")]
+    "artifact-digest-unavailable" Malformed ArtifactDigestUnavailable {
+        /// The hash that is needed.
+        wanted: HashAlgorithm,
+    }
     /// The predicate is of another type than the policy wants.
     #[error("the predicate is of type {found:?}, expected {expected:?}")]
     "predicate-type-mismatch" Policy PredicateTypeMismatch {
@@ -522,6 +519,9 @@ rules! {
         /// The statement's `predicateType`, empty if the bundle is no attestation.
         found: String,
     }
+    /// The key signs whole messages (pure Ed25519, ML-DSA), and a digest was given.
+    #[error("this kind of key signs whole messages: give the artifact, not its digest")]
+    "artifact-needed" Malformed ArtifactNeeded
     /// The signature over the artifact or envelope does not verify (client specification §4.5).
     #[error("the signature does not verify")]
     "signature-invalid" Cryptographic SignatureInvalid

@@ -164,10 +164,10 @@ rules! {
     timestamp_authority_expired || changed(v2(), |case| {
         case.root.timestamp_authorities[0].valid_for = Some(range(0, Some(SIGNED - 1)));
     });
-    integrated_time_invalid || changed(v1(), |case| case.entry().integrated_time = i64::MAX);
     log_unknown || changed(v2(), |case| {
         *case.entry() = B.log(&case.signed, &LogRecipe::new(Generation::V2, at(SIGNED)));
     });
+    integrated_time_invalid || changed(v1(), |case| case.entry().integrated_time = i64::MAX);
     promise_invalid || changed(v1(), |case| case.entry().integrated_time += 1);
     time_in_future || changed(v2(), |case| case.now = at(SIGNED - 1));
     time_missing || changed(v2(), |case| case.bundle.material.timestamps.clear());
@@ -312,17 +312,6 @@ rules! {
     });
     log_threshold || changed(v2(), |case| case.policy = case.policy.clone().log_threshold(2));
 
-    artifact_mismatch || changed(v2(), |case| case.artifact.push(0));
-    artifact_digest_unavailable || {
-        let order = Order { algorithm: SignatureAlgorithm::EcdsaP384Sha384, ..Order::default() };
-        Case::of(&A, order, Generation::V2).verify_digest()
-    };
-    artifact_needed || {
-        let mut case = unlogged(SignatureAlgorithm::MlDsa65);
-        assert!(case.verify().is_ok());
-        case.artifact = b"an artifact\n".to_vec();
-        case.verify_digest()
-    };
     payload_type_unsupported || {
         let payload = Some(("text/plain".to_owned(), b"hello".to_vec()));
         Case::of(&A, Order { payload, ..Order::default() }, Generation::V2).verify()
@@ -337,10 +326,21 @@ rules! {
         let subject = format!(r#"{{"name":"x","digest":{{{}}}}}"#, digests.join(","));
         Case::envelope(&A, &statement_of(&subject)).verify()
     };
+    artifact_mismatch || changed(v2(), |case| case.artifact.push(0));
     subject_mismatch || changed(attestation(), |case| case.artifact.push(0));
+    artifact_digest_unavailable || {
+        let order = Order { algorithm: SignatureAlgorithm::EcdsaP384Sha384, ..Order::default() };
+        Case::of(&A, order, Generation::V2).verify_digest()
+    };
     predicate_type_mismatch || changed(attestation(), |case| {
         case.policy = case.policy.clone().predicate_type("https://example.com/other");
     });
+    artifact_needed || {
+        let mut case = unlogged(SignatureAlgorithm::MlDsa65);
+        assert!(case.verify().is_ok());
+        case.artifact = b"an artifact\n".to_vec();
+        case.verify_digest()
+    };
     signature_invalid || {
         // everything agrees on a signature that is another key's
         let mut case = v2();
