@@ -23,13 +23,21 @@ pub(crate) struct Binding<'a> {
 }
 
 /// What was signed.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one, and it stays where it is"
+)]
 pub(crate) enum Bound<'a> {
     /// An artifact; the bundle may name its digest, and every entry does.
     Artifact { digests: Vec<Digest> },
-    /// An envelope, and its pre-authentication encoding.
+    /// An envelope, its payload, its pre-authentication encoding, and the hashes of the forms in
+    /// which clients submit it, as far as they were needed. Each is hashed once, however many
+    /// entries name it.
     Envelope {
         envelope: &'a DsseEnvelope,
+        payload: Message<'a>,
         pae: Message<'a>,
+        submitted: Vec<[u8; 32]>,
     },
 }
 
@@ -93,9 +101,8 @@ impl Binding<'_> {
             }
             Body::IntotoV001(body) => {
                 self.check_pem(&body.verifier_pem, index)?;
-                let envelope = self.envelope(index)?;
                 // The signature is in the entry only as part of the envelope that was submitted.
-                let submitted = is_hash_of_envelope(&body.envelope_hash, envelope);
+                let submitted = self.was_submitted_as(&body.envelope_hash, index)?;
                 self.check_signature(submitted, index)?;
                 match &body.payload_hash {
                     Some(hash) => self.check_payload(hash, index),
@@ -115,6 +122,35 @@ impl Binding<'_> {
             }
             _ => Err(VerifyError::EntryMalformed { index }),
         }
+    }
+
+    /// Whether a hash is that of the envelope as clients of `intoto` 0.0.1 submitted it.
+    fn was_submitted_as(&mut self, named: &MessageDigest, index: i64) -> Result<bool, VerifyError> {
+        let Bound::Envelope {
+            envelope,
+            submitted,
+            ..
+        } = &mut self.content
+        else {
+            return Err(VerifyError::EntryContentMismatch { index });
+        };
+        let Some(expected) = digest_of(named) else {
+            return Ok(false);
+        };
+        if expected.algorithm() != HashAlgorithm::Sha256 {
+            return Ok(false);
+        }
+        if submitted.iter().any(|hash| hash == expected.as_bytes()) {
+            return Ok(true);
+        }
+        while let Some(form) = submitted_form(submitted.len(), envelope) {
+            let hash = sha256(form.as_bytes());
+            submitted.push(hash);
+            if hash == expected.as_bytes() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn envelope(&self, index: i64) -> Result<&DsseEnvelope, VerifyError> {
@@ -206,10 +242,12 @@ impl Binding<'_> {
         }
     }
 
-    fn check_payload(&self, named: &MessageDigest, index: i64) -> Result<(), VerifyError> {
-        let payload = &self.envelope(index)?.payload;
+    fn check_payload(&mut self, named: &MessageDigest, index: i64) -> Result<(), VerifyError> {
+        let Bound::Envelope { payload, .. } = &mut self.content else {
+            return Err(VerifyError::EntryContentMismatch { index });
+        };
         let digest = digest_of(named).ok_or(VerifyError::EntryMalformed { index })?;
-        if Digest::of(digest.algorithm(), payload) == digest {
+        if payload.digest(digest.algorithm())? == digest {
             Ok(())
         } else {
             Err(VerifyError::EntryDigestMismatch { index })
@@ -224,31 +262,30 @@ fn algorithm_of(verifier: &Verifier, index: i64) -> Result<SignatureAlgorithm, V
         .ok_or(VerifyError::EntryAlgorithmMismatch { index })
 }
 
-/// Whether a hash is that of the envelope as clients of `intoto` 0.0.1 submitted it: JSON without
-/// white space, in the field order of Go's or of the bundle's encoder, with or without an empty key
-/// id. No other form is known; an entry of another one is refused.
-fn is_hash_of_envelope(named: &MessageDigest, envelope: &DsseEnvelope) -> bool {
-    let (Some(expected), [signature]) = (digest_of(named), envelope.signatures.as_slice()) else {
-        return false;
+/// An envelope as clients of `intoto` 0.0.1 submitted it: JSON without white space, in the field
+/// order of Go's or of the bundle's encoder, with or without an empty key id. No other form is
+/// known; an entry of another one is refused.
+fn submitted_form(form: usize, envelope: &DsseEnvelope) -> Option<String> {
+    let [signature] = envelope.signatures.as_slice() else {
+        return None;
     };
-    if expected.algorithm() != HashAlgorithm::Sha256 {
-        return false;
-    }
     let text = |value: &str| serde_json::Value::from(value).to_string();
-    let payload = STANDARD.encode(&envelope.payload);
     let payload_type = text(&envelope.payload_type);
     let (sig, keyid) = (STANDARD.encode(&signature.sig), text(&signature.keyid));
-    let signatures = [
-        format!(r#"{{"keyid":{keyid},"sig":"{sig}"}}"#),
-        format!(r#"{{"sig":"{sig}","keyid":{keyid}}}"#),
-        format!(r#"{{"sig":"{sig}"}}"#),
-    ];
-    signatures.iter().any(|signature| {
-        [
-            format!(r#"{{"payloadType":{payload_type},"payload":"{payload}","signatures":[{signature}]}}"#),
-            format!(r#"{{"payload":"{payload}","payloadType":{payload_type},"signatures":[{signature}]}}"#),
-        ]
-        .iter()
-        .any(|json| sha256(json.as_bytes()) == expected.as_bytes())
+    let signature = match form / 2 {
+        0 => format!(r#"{{"keyid":{keyid},"sig":"{sig}"}}"#),
+        1 => format!(r#"{{"sig":"{sig}","keyid":{keyid}}}"#),
+        2 => format!(r#"{{"sig":"{sig}"}}"#),
+        _ => return None,
+    };
+    let payload = STANDARD.encode(&envelope.payload);
+    Some(if form.is_multiple_of(2) {
+        format!(
+            r#"{{"payloadType":{payload_type},"payload":"{payload}","signatures":[{signature}]}}"#
+        )
+    } else {
+        format!(
+            r#"{{"payload":"{payload}","payloadType":{payload_type},"signatures":[{signature}]}}"#
+        )
     })
 }

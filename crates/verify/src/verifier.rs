@@ -336,7 +336,9 @@ fn bound_content<'a>(content: &'a Content, pae: &'a [u8]) -> Result<Bound<'a>, V
     match content {
         Content::Dsse(envelope) => Ok(Bound::Envelope {
             envelope,
+            payload: Message::of_bytes(&envelope.payload),
             pae: Message::of_bytes(pae),
+            submitted: Vec::new(),
         }),
         Content::MessageSignature { digest, .. } => {
             let named = digest

@@ -9,9 +9,10 @@
 )]
 
 use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
 
 use waxseal_crypto::{Digest, HashAlgorithm, SignatureAlgorithm};
-use waxseal_formats::Content;
+use waxseal_formats::{Bundle, Content, Statement};
 use waxseal_tests_conformance::virtual_sigstore::{
     Case, Generation, Instance, LogRecipe, Order, PREDICATE, SIGNED, at, body, key, provider,
     statement,
@@ -204,4 +205,117 @@ fn a_digest_of_another_hash_than_the_signed_one_is_no_wrong_signature() {
     accepted(&case);
     let error = case.verify_digest().unwrap_err();
     assert_eq!(error.code(), "artifact-digest-unavailable");
+}
+
+// ── one entry of a trusted root must not spoil the others ──
+
+#[test]
+fn a_log_without_a_log_id_goes_by_its_checkpoint_key() {
+    let b = Instance::new("operator b", "b.example");
+    for make in [Case::v1, Case::v2] {
+        let mut case = make(&A);
+        case.root = Instance::trusted_root(&[&A, &b]);
+        for log in &mut case.root.tlogs {
+            log.checkpoint_key_id = Some(std::mem::take(&mut log.log_id));
+        }
+        accepted(&case);
+        // with neither id, a log is trusted with nothing, and the others as before
+        let (mine, others) = case.root.tlogs.split_at_mut(2);
+        others
+            .iter_mut()
+            .for_each(|log| log.checkpoint_key_id = None);
+        assert!(!mine.is_empty() && !others.is_empty());
+        accepted(&case);
+        let verifier = Verifier::new(provider(), &case.root).unwrap();
+        assert_eq!(verifier.skipped().len(), 2);
+        case.root
+            .tlogs
+            .iter_mut()
+            .for_each(|log| log.checkpoint_key_id = None);
+        refused(&case, "log-unknown");
+    }
+}
+
+// ── work that an attacker sets is bounded ──
+
+/// Runs in a debug build on a busy machine; what is not bounded takes minutes.
+#[track_caller]
+fn quickly<T>(work: impl FnOnce() -> T) -> T {
+    let begin = Instant::now();
+    let done = work();
+    let took = begin.elapsed();
+    assert!(took < Duration::from_secs(10), "{took:?}");
+    done
+}
+
+#[test]
+fn p_25_five_thousand_entries() {
+    let mut case = Case::v2(&A);
+    let entry = case.entry().clone();
+    case.bundle.material.tlog_entries = vec![entry; 5000];
+    let json = case.bundle.to_json();
+    quickly(|| assert!(Bundle::from_json(json.as_bytes()).is_err()));
+    quickly(|| refused(&case, "too-many-entries"));
+}
+
+#[test]
+fn k_12_deep_and_wide_documents() {
+    let deep = "[".repeat(1 << 20);
+    let keys: Vec<String> = (0..300_000).map(|n| format!("\"k{n}\":0")).collect();
+    let wide = format!("{{{}}}", keys.join(","));
+    let long = format!("{{\"mediaType\":\"{}\"}}", "x".repeat(20 << 20));
+    for text in [deep, wide, long] {
+        quickly(|| {
+            assert!(Bundle::from_json(text.as_bytes()).is_err());
+            assert!(Statement::from_json(text.as_bytes()).is_err());
+        });
+    }
+}
+
+#[test]
+fn v_08_a_hundred_thousand_subjects() {
+    let digest = Digest::of(HashAlgorithm::Sha256, b"an artifact\n").to_hex();
+    let subject = format!(r#"{{"name":"a","digest":{{"sha256":"{digest}"}}}}"#);
+    let subjects = vec![subject; 100_000].join(",");
+    let payload = format!(
+        r#"{{"_type":"https://in-toto.io/Statement/v1","subject":[{subjects}],"predicateType":"{PREDICATE}"}}"#
+    );
+    let case = Case::envelope(&A, &payload);
+    quickly(|| refused(&case, "too-many-subjects"));
+}
+
+#[test]
+fn large_payloads_are_hashed_once_for_all_entries() {
+    let order = by_key(SignatureAlgorithm::EcdsaP256Sha256);
+    let (payload_type, statement) = statement(&order.artifact, PREDICATE);
+    let mut payload = statement;
+    payload.resize(4 << 20, b' ');
+    let signed = A.sign(Order {
+        payload: Some((payload_type, payload)),
+        ..order
+    });
+    let recipe = LogRecipe::new(V1, at(SIGNED));
+    let body = body(&signed, "intoto", "0.0.1");
+    let entry = A.log_body("intoto", "0.0.1", body, &recipe);
+    let mut entries = vec![entry; 32];
+    for (entry, index) in entries.iter_mut().zip(1..) {
+        entry.log_index = index;
+        A.promise(entry);
+    }
+    let mut case = Case::with_entries(&A, signed, entries);
+    for _ in 0..32 {
+        case.add_timestamp(SIGNED);
+    }
+    quickly(|| accepted(&case));
+}
+
+#[test]
+fn a_signature_of_megabytes_is_hashed_once_for_all_timestamps() {
+    let mut case = Case::v2(&A);
+    let long = vec![7; 8 << 20];
+    case.bundle.material.timestamps = (0..32).map(|_| A.timestamp(&long, at(SIGNED))).collect();
+    if let Content::MessageSignature { signature, .. } = &mut case.bundle.content {
+        *signature = long;
+    }
+    quickly(|| refused(&case, "entry-signature-mismatch"));
 }
