@@ -122,6 +122,21 @@ impl Instance {
         stores: Stores,
         world: World,
     ) -> Result<Self, ComposeError> {
+        Self::with_ct_transport(settings, keys, stores, world, |inside| inside).await
+    }
+
+    /// The same, where `around` says how the authority reaches the CT log: it is given the way
+    /// inside the process. For whoever stands between the two, such as a test.
+    ///
+    /// # Errors
+    /// [`ComposeError`].
+    pub async fn with_ct_transport(
+        settings: &Settings,
+        keys: &Keys,
+        stores: Stores,
+        world: World,
+        around: impl FnOnce(Arc<dyn Transport>) -> Arc<dyn Transport> + Send,
+    ) -> Result<Self, ComposeError> {
         let url = settings.url.clone();
         let meter = Meter::new();
         let ring = Arc::new(KeyRing::new(Arc::clone(&keys.broker))?);
@@ -133,7 +148,14 @@ impl Instance {
         // same requests.
         let mounted = Router::new().nest("/ct", ct.router());
         let transport = RouterTransport::new(url.url(), mounted, Arc::clone(&world.transport));
-        let ca = authority(&url, keys, &ring, Arc::new(transport), &world, &meter)?;
+        let ca = authority(
+            &url,
+            keys,
+            &ring,
+            around(Arc::new(transport)),
+            &world,
+            &meter,
+        )?;
         let context = broker::Context {
             clock: Arc::clone(&world.clock),
             random: Arc::clone(&world.random),
