@@ -3,6 +3,7 @@
 #![allow(clippy::as_conversions, reason = "small numbers in tests")]
 
 mod crash;
+mod ct;
 mod http;
 mod recovery;
 mod sequencing;

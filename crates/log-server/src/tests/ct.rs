@@ -1,0 +1,369 @@
+//! The CT log, with real chains: what it takes, what it promises, what it serves.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http_body_util::BodyExt as _;
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
+use waxseal_crypto::{SignatureAlgorithm, Signer, Time, sha256};
+use waxseal_formats::ct::SctAnswer;
+use waxseal_issuing::{LeafIssuer, LeafRequest, Subject, Validity, issue_intermediate, issue_root};
+use waxseal_pki::{
+    Certificate, CtEntry, CtLogKey, Purpose, Sct, SctScheme, SubjectAltName, parse_leaf_index,
+    tbs_without_poison,
+};
+use waxseal_serve::Shutdown;
+use waxseal_tlog::{
+    Checkpoint, KeyName, LogKey, NoteSigner, Origin, SignatureKind, SignedNote, TileReader,
+    leaf_hash,
+};
+
+use crate::testing::{Rig, provider, signer_of};
+use crate::{Config, CtConfigError, CtLog, LogServer};
+
+const ORIGIN: &str = "log.example/ct";
+
+fn signer() -> Arc<dyn Signer> {
+    let algorithm = SignatureAlgorithm::EcdsaP256Sha256;
+    signer_of(&provider().generate(algorithm).unwrap(), algorithm)
+}
+
+/// A CA: root, intermediate, and the leaves that it issues.
+struct Authority {
+    root: Certificate,
+    intermediate: Certificate,
+    signer: Arc<dyn Signer>,
+    issuer: LeafIssuer,
+}
+
+impl Authority {
+    async fn new() -> Self {
+        Self::with_root("root").await
+    }
+
+    async fn with_root(name: &str) -> Self {
+        let random = waxseal_crypto_aws_lc::OsRandom;
+        let from = Time::from_unix(1_690_000_000).unwrap();
+        let years =
+            |years: u64| Validity::starting(from, Duration::from_secs(years * 365 * 86_400));
+        let root_signer = signer();
+        let subject = Subject::new(name, "example");
+        let root = issue_root(&*root_signer, &subject, years(10).unwrap(), &random)
+            .await
+            .unwrap();
+        let signer = signer();
+        let subject = Subject::new("intermediate", "example");
+        let intermediate = issue_intermediate(
+            &root,
+            &*root_signer,
+            &subject,
+            signer.public_key(),
+            Purpose::CodeSigning,
+            years(5).unwrap(),
+            &random,
+        );
+        let intermediate = intermediate.await.unwrap();
+        let chain = vec![intermediate.clone(), root.clone()];
+        let issuer = LeafIssuer::new(provider(), &*signer, chain).unwrap();
+        Self {
+            root,
+            intermediate,
+            signer,
+            issuer,
+        }
+    }
+
+    async fn precertificate(&self) -> Certificate {
+        let name = SubjectAltName::Email("user@example.com".into());
+        let claims = [(1, "https://issuer.example"), (8, "https://issuer.example")];
+        let from = Time::from_unix(1_700_000_000).unwrap();
+        let validity = Validity::starting(from, Duration::from_secs(600)).unwrap();
+        let key = signer();
+        let request = LeafRequest::new(key.public_key(), &name, &claims, validity);
+        let random = waxseal_crypto_aws_lc::OsRandom;
+        let leaf = self.issuer.prepare(&request, &random).unwrap();
+        leaf.precertificate(&*self.signer).await.unwrap()
+    }
+
+    fn chain(&self, leaf: &Certificate) -> Vec<Vec<u8>> {
+        [leaf, &self.intermediate, &self.root]
+            .map(|one| one.der().to_vec())
+            .to_vec()
+    }
+}
+
+struct Served {
+    rig: Rig,
+    log: Arc<LogServer>,
+    router: Router,
+    key: CtLogKey,
+}
+
+impl Served {
+    async fn new(authority: &Authority) -> Self {
+        let mut rig = Rig::new();
+        let signer = signer();
+        let name = KeyName::new(ORIGIN).unwrap();
+        rig.signer = NoteSigner::new(name, SignatureKind::Rfc6962, Arc::clone(&signer)).unwrap();
+        let key = CtLogKey::new(provider(), signer.public_key()).unwrap();
+        let roots = [authority.root.der().to_vec()];
+        let objects: Arc<dyn crate::Objects> = rig.objects.clone();
+        rig.personality = Arc::new(CtLog::new(provider(), signer, objects, &roots).unwrap());
+        let config = Config::new(Origin::new(ORIGIN).unwrap());
+        let log = Arc::new(LogServer::new(config, rig.context()).await.unwrap());
+        let running = Arc::clone(&log);
+        tokio::spawn(async move { running.run(Shutdown::new()).await });
+        let router = Router::new().nest("/ct", log.router());
+        Self {
+            rig,
+            log,
+            router,
+            key,
+        }
+    }
+
+    async fn send(&self, request: Request<Body>) -> (StatusCode, Vec<u8>) {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let status = response.status();
+        let body = response.into_body().collect().await.unwrap();
+        (status, body.to_bytes().to_vec())
+    }
+
+    async fn get(&self, path: &str) -> (StatusCode, Vec<u8>) {
+        self.send(Request::get(path).body(Body::empty()).unwrap())
+            .await
+    }
+
+    async fn add(&self, path: &str, chain: &[Vec<u8>]) -> (StatusCode, Vec<u8>) {
+        let chain: Vec<_> = chain.iter().map(|der| STANDARD.encode(der)).collect();
+        let body = json!({"chain": chain}).to_string();
+        let request = Request::post(format!("/ct/ct/v1/{path}"))
+            .header("content-type", "application/json")
+            .header("content-length", body.len());
+        self.send(request.body(Body::from(body)).unwrap()).await
+    }
+
+    async fn refused(&self, path: &str, chain: &[Vec<u8>]) -> String {
+        let (status, body) = self.add(path, chain).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST);
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        body["details"][0]["reason"].as_str().unwrap().to_owned()
+    }
+}
+
+fn sct(body: &[u8]) -> Sct {
+    let answer = SctAnswer::from_json(body).unwrap();
+    let [4, 3, a, b, signature @ ..] = answer.signature.as_slice() else {
+        panic!("not ECDSA with SHA-256");
+    };
+    assert_eq!(usize::from(u16::from_be_bytes([*a, *b])), signature.len());
+    let id = answer.id.try_into().unwrap();
+    let scheme = SctScheme::EcdsaSha256;
+    Sct::new(
+        id,
+        answer.timestamp,
+        answer.extensions,
+        scheme,
+        signature.to_vec(),
+    )
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_precertificate_gets_a_promise_that_is_kept() {
+    let authority = Authority::new().await;
+    let served = Served::new(&authority).await;
+    let mut expected = Vec::new();
+    for index in 0..3 {
+        let leaf = authority.precertificate().await;
+        let (status, body) = served.add("add-pre-chain", &authority.chain(&leaf)).await;
+        assert_eq!(status, StatusCode::OK, "{}", String::from_utf8_lossy(&body));
+        let sct = sct(&body);
+        let tbs = tbs_without_poison(leaf.tbs()).unwrap();
+        let entry = CtEntry::Precertificate {
+            issuer_key_hash: authority.signer.public_key().spki_sha256(),
+            tbs: &tbs,
+        };
+        assert_eq!(sct.verify(&served.key, &entry), Ok(()));
+        assert_eq!(parse_leaf_index(&sct.extensions), Some(index));
+        let input = entry
+            .merkle_tree_leaf(sct.timestamp, &sct.extensions)
+            .unwrap();
+        expected.push((leaf_hash(&input), sct, leaf));
+    }
+    // Static reads: the checkpoint, its tile, the entries, their issuers.
+    let (_, note) = served.get("/ct/checkpoint").await;
+    let note = SignedNote::parse(std::str::from_utf8(&note).unwrap()).unwrap();
+    let key = LogKey::new(served.rig.signer.note_key(provider()).unwrap());
+    let opened = Checkpoint::open(&note, &key, &[]).unwrap();
+    assert_eq!((opened.tree_size(), opened.origin().as_str()), (3, ORIGIN));
+    let mut reader = TileReader::new(3, *opened.root_hash());
+    let tiles = reader.needed_for_leaves(0, 3).unwrap();
+    let (status, tile) = served.get("/ct/tile/0/000.p/3").await;
+    assert_eq!(status, StatusCode::OK);
+    reader.supply(&[(tiles[0], tile)]).unwrap();
+    let leaves: Vec<_> = expected.iter().map(|(leaf, ..)| *leaf).collect();
+    assert_eq!(reader.leaves(0, 3).unwrap(), leaves);
+    let (status, data) = served.get("/ct/tile/data/000.p/3").await;
+    assert_eq!(status, StatusCode::OK);
+    for (_, sct, leaf) in &expected {
+        let has = |part: &[u8]| data.windows(part.len()).any(|window| window == part);
+        assert!(has(leaf.der()) && has(&sct.timestamp.to_be_bytes()));
+        assert!(has(&sha256(authority.root.der())));
+    }
+    for issuer in [&authority.intermediate, &authority.root] {
+        let name: String = sha256(issuer.der())
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        assert_eq!(
+            served.get(&format!("/ct/issuer/{name}")).await.1,
+            issuer.der()
+        );
+    }
+    assert_eq!(
+        served.get("/ct/tile/entries/000.p/3").await.0,
+        StatusCode::NOT_FOUND
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_certificate_gets_the_same_promise() {
+    let authority = Authority::new().await;
+    let served = Served::new(&authority).await;
+    let leaf = authority.precertificate().await;
+    let chain = authority.chain(&leaf);
+    let first = sct(&served.add("add-pre-chain", &chain).await.1);
+    // … without the root too, which the log adds.
+    for chain in [&chain[..], &chain[..2]] {
+        let again = sct(&served.add("add-pre-chain", chain).await.1);
+        assert_eq!(
+            (again.timestamp, &again.extensions),
+            (first.timestamp, &first.extensions)
+        );
+    }
+    assert_eq!(served.log.published().tree_size, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_refused() {
+    let (authority, other) = (Authority::new().await, Authority::with_root("other").await);
+    let served = Served::new(&authority).await;
+    let leaf = authority.precertificate().await;
+    let chain = authority.chain(&leaf);
+    let pre = "add-pre-chain";
+    assert_eq!(served.refused("add-chain", &chain).await, "POISONED");
+    assert_eq!(served.refused(pre, &[]).await, "MALFORMED_REQUEST");
+    assert_eq!(served.refused(pre, &[vec![7; 9]]).await, "BAD_CERTIFICATE");
+    assert_eq!(served.refused(pre, &chain[..1]).await, "UNKNOWN_ROOT");
+    let foreign = other.chain(&other.precertificate().await);
+    assert_eq!(served.refused(pre, &foreign).await, "UNKNOWN_ROOT");
+    // A root of the same name is another root.
+    let namesake = Authority::new().await;
+    let foreign_root = namesake.chain(&namesake.precertificate().await);
+    assert_eq!(served.refused(pre, &foreign_root).await, "BAD_SIGNATURE");
+    // A foreign leaf under our names: the names agree, the signatures do not.
+    let forged = [foreign[0].clone(), chain[1].clone(), chain[2].clone()];
+    assert_eq!(served.refused(pre, &forged).await, "BAD_SIGNATURE");
+    let skipped = [chain[0].clone(), chain[2].clone()];
+    assert_eq!(served.refused(pre, &skipped).await, "NOT_ISSUED_BY_NEXT");
+    assert_eq!(
+        served.refused("add-chain", &chain[1..]).await,
+        "IS_AUTHORITY"
+    );
+    assert_eq!(served.refused(pre, &chain[1..]).await, "NOT_POISONED");
+    assert_eq!(
+        served.refused("add-chain", &chain[2..]).await,
+        "IS_AUTHORITY"
+    );
+    let mut flipped = chain.clone();
+    *flipped[0].last_mut().unwrap() ^= 1;
+    let reason = served.refused(pre, &flipped).await;
+    assert!(
+        reason == "BAD_SIGNATURE" || reason == "BAD_CERTIFICATE",
+        "{reason}"
+    );
+    assert_eq!(served.log.published().tree_size, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn certificates_for_other_purposes_are_refused() {
+    let authority = Authority::new().await;
+    let served = Served::new(&authority).await;
+    // A timestamp authority's certificate, under the same root.
+    let random = waxseal_crypto_aws_lc::OsRandom;
+    let from = Time::from_unix(1_700_000_000).unwrap();
+    let validity = Validity::starting(from, Duration::from_secs(600)).unwrap();
+    let (subject, key) = (Subject::new("tsa", "example"), signer());
+    let issued = waxseal_issuing::issue_timestamp_signer(
+        &authority.intermediate,
+        &*authority.signer,
+        &subject,
+        key.public_key(),
+        validity,
+        &random,
+    );
+    let chain = authority.chain(&issued.await.unwrap());
+    assert_eq!(
+        served.refused("add-chain", &chain).await,
+        "NOT_FOR_CODE_SIGNING"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn roots_are_told() {
+    let authority = Authority::new().await;
+    let served = Served::new(&authority).await;
+    let (status, body) = served.get("/ct/ct/v1/get-roots").await;
+    assert_eq!(status, StatusCode::OK);
+    let body: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(
+        body,
+        json!({"certificates": [STANDARD.encode(authority.root.der())]})
+    );
+}
+
+#[tokio::test]
+async fn signer_key() {
+    let objects: Arc<dyn crate::Objects> = Arc::new(crate::testing::MemoryObjects::default());
+    let algorithm = SignatureAlgorithm::Ed25519;
+    let ed25519 = signer_of(&provider().generate(algorithm).unwrap(), algorithm);
+    let log = CtLog::new(provider(), ed25519, objects, &[vec![7]]);
+    assert!(matches!(log, Err(CtConfigError::SignerKey { .. })));
+}
+
+#[tokio::test]
+async fn root_and_no_root() {
+    let objects: Arc<dyn crate::Objects> = Arc::new(crate::testing::MemoryObjects::default());
+    let log = CtLog::new(provider(), signer(), objects.clone(), &[vec![7]]);
+    assert!(matches!(log, Err(CtConfigError::Root { position: 0, .. })));
+    let log = CtLog::new(provider(), signer(), objects, &[]);
+    assert!(matches!(log, Err(CtConfigError::NoRoot)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ct_log_is_sealed_and_started_again() {
+    let authority = Authority::new().await;
+    let served = Served::new(&authority).await;
+    let mut last = None;
+    for _ in 0..260 {
+        let leaf = authority.precertificate().await;
+        let chain = authority.chain(&leaf);
+        let (status, body) = served.add("add-pre-chain", &chain).await;
+        assert_eq!(status, StatusCode::OK);
+        last = Some((chain, sct(&body)));
+    }
+    served.log.flush().await;
+    let config = Config::new(Origin::new(ORIGIN).unwrap());
+    let log = LogServer::new(config, served.rig.context()).await.unwrap();
+    assert_eq!(log.published().tree_size, 260);
+    let (chain, promised) = last.unwrap();
+    let stopped = served.add("add-pre-chain", &chain).await;
+    // The first process still knows the entry: duplicates are read, not written.
+    assert_eq!(sct(&stopped.1).extensions, promised.extensions);
+}
