@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 
-/// Where the vectors are, seen from the root of the workspace.
-const VECTORS: &str = "../shared/vectors/sigstore-conformance/bundle-verify";
+/// The corpus that the cases are from.
+const CORPUS: &str = "sigstore-conformance/bundle-verify";
 
 /// One bundle that verifies, with its artifact and its trusted root.
 #[derive(Debug, Clone)]
@@ -55,20 +55,17 @@ impl Case {
 /// # Errors
 /// If it is not there.
 pub fn corpus() -> Result<PathBuf> {
-    let path = root().join(VECTORS);
+    let path = waxseal_tests_conformance::corpus(CORPUS);
     ensure!(
         path.is_dir(),
-        "the vectors are not here: this bench reads the public sigstore-conformance suite from \
-         {VECTORS}, seen from the root of the repository"
+        "the vectors are not here: this bench reads the public conformance suite from {}",
+        path.display()
     );
     Ok(path)
 }
 
 /// The trusted root of the public instance that is shipped.
 pub fn public_good() -> PathBuf {
-    root().join("crates/formats/data/trust/public-good.trusted_root.json")
-}
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../crates/formats/data/trust/public-good.trusted_root.json")
 }

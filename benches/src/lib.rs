@@ -1,7 +1,7 @@
 //! Benches that print our figures beside those of peers, measured in the same run.
 //!
 //! **What it is.** Programs, one per question: `verify` (the library beside the nearest Rust peer,
-//! and where the time goes), `process` (the command beside cosign). Each prints a table; none
+//! and where the time goes), `command` (the command line beside cosign). Each prints a table; none
 //! asserts, because figures move with the machine. Ratios within one run do not.
 //!
 //! **In scope.** Cases from the public conformance suite, interleaved repetitions, a provider that
@@ -23,10 +23,12 @@
 
 mod case;
 mod counting;
+mod program;
 mod samples;
 mod table;
 
 pub use case::{Case, corpus, public_good};
 pub use counting::{Calls, Tally, counting_provider, take_tally};
+pub use program::Program;
 pub use samples::Samples;
 pub use table::Table;
