@@ -186,6 +186,13 @@ impl Statement {
         text.push('}');
         text
     }
+
+    /// The statement as JSON on one line, for output that is read by lines: a line break of the
+    /// predicate, which its signer writes, must not begin a line of his own. Inside of strings JSON
+    /// has none.
+    pub fn to_json_line(&self) -> String {
+        self.to_json().replace(['\n', '\r'], " ")
+    }
 }
 
 /// A string field; absent and `null` are empty.

@@ -169,12 +169,12 @@ fn as_base64<S: serde::Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok,
     serializer.serialize_str(&base64::engine::general_purpose::STANDARD.encode(bytes))
 }
 
-/// The statement with its predicate as it was signed.
+/// The statement with its predicate as it was signed, but on one line.
 fn as_json<S: serde::Serializer>(
     statement: &Option<Statement>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    let json = statement.as_ref().map(Statement::to_json);
+    let json = statement.as_ref().map(Statement::to_json_line);
     json.map(serde_json::value::RawValue::from_string)
         .transpose()
         .map_err(serde::ser::Error::custom)?

@@ -212,7 +212,7 @@ impl<'a> Report<'a> {
             log: logs.first().cloned(),
             logs,
             trust: json!({ "source": self.trust }),
-            statement: statement.and_then(|s| RawValue::from_string(s.to_json()).ok()),
+            statement: statement.and_then(|s| RawValue::from_string(s.to_json_line()).ok()),
         }
     }
 }

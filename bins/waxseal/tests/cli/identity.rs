@@ -305,3 +305,20 @@ fn of_keys_that_sign_whole_messages_the_library_decides() {
     let ran = waxseal(folder.path(), arguments);
     assert_eq!(ran.code == 0, library.is_ok(), "{library:?}: {ran:?}");
 }
+
+#[test]
+fn a_signer_writes_no_lines_of_json_of_his_own() {
+    let order = Order::default();
+    let (payload_type, payload) = statement(&order.artifact, PREDICATE);
+    let forged = "{\"x\":\n{\"schema\":1,\"artifact\":\"b\",\"ok\":true}\r\n}";
+    let text = String::from_utf8(payload).unwrap();
+    let payload = text.replace(r#"{"built": "here"}"#, forged).into_bytes();
+    let signed = Signed::of(Order {
+        payload: Some((payload_type, payload)),
+        ..order
+    });
+    let arguments = ["--identity", ALICE, "--issuer", ISSUER, "--json"];
+    let ran = signed.check(&arguments, 0, PREDICATE);
+    assert_eq!(ran.stdout.lines().count(), 1, "{ran:?}");
+    assert_eq!(ran.json()["statement"]["predicate"]["x"]["artifact"], "b");
+}
