@@ -161,6 +161,12 @@ pub enum ConfigError {
         /// As given.
         given: String,
     },
+    /// Port 0 is another port at each start, and the URL is fixed at birth.
+    #[error("{given:?} takes another port each time, and an instance keeps its URL: choose a port")]
+    PortZero {
+        /// As given.
+        given: String,
+    },
     /// A certificate without a key, or the other way round.
     #[error("TLS needs both a certificate and a key: --tls-cert and --tls-key")]
     HalfTls,
@@ -219,6 +225,9 @@ impl Config {
         let listen = flags.listen.or(self.listen);
         let listen = listen.unwrap_or_else(|| DEFAULT_LISTEN.to_owned());
         let (address, port) = parse_listen(&listen)?;
+        if port == 0 {
+            return Err(ConfigError::PortZero { given: listen });
+        }
         let listens_here = address.is_none_or(|address| address.ip().is_loopback());
         let tls = match (flags.tls_cert, flags.tls_key) {
             (Some(cert), Some(key)) => Some(TlsFiles { cert, key }),

@@ -127,6 +127,17 @@ fn bad_listen() {
 }
 
 #[test]
+fn port_zero() {
+    for listen in ["localhost:0", "127.0.0.1:0"] {
+        let file = format!("listen = '{listen}'");
+        assert!(matches!(
+            settle(&file, Flags::default()),
+            Err(ConfigError::PortZero { .. })
+        ));
+    }
+}
+
+#[test]
 fn half_tls() {
     for (cert, key) in [("c", ""), ("", "k")] {
         let refused = settle("", flags("", "", cert, key, false));
