@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use waxseal_crypto::{
-    BoxFuture, Clock, CryptoProvider, LocalSigner, PrivateKey, SignatureAlgorithm, Signer, Time,
-    sha256,
+    BoxFuture, Clock, CryptoProvider, Input, LocalSigner, PrivateKey, PublicKey, SignError,
+    SignatureAlgorithm, Signer, Time, sha256,
 };
 use waxseal_serve::{BoxError, Meter};
 use waxseal_tlog::{EntryBundle, KeyName, NoteSigner, Origin, SignatureKind, TilePath};
@@ -32,6 +32,29 @@ pub(crate) fn signer_of(key: &PrivateKey, algorithm: SignatureAlgorithm) -> Arc<
     let local: Box<dyn LocalSigner> = provider().signer(key, algorithm).unwrap();
     let signer: Box<dyn Signer> = local;
     Arc::from(signer)
+}
+
+/// A signer that fails while its flag is up.
+pub(crate) struct Flaky {
+    pub(crate) signer: Arc<dyn Signer>,
+    pub(crate) fails: Arc<AtomicBool>,
+}
+
+impl Signer for Flaky {
+    fn public_key(&self) -> &PublicKey {
+        self.signer.public_key()
+    }
+
+    fn algorithm(&self) -> SignatureAlgorithm {
+        self.signer.algorithm()
+    }
+
+    fn sign<'a>(&'a self, input: Input<'a>) -> BoxFuture<'a, Result<Vec<u8>, SignError>> {
+        if self.fails.load(Ordering::SeqCst) {
+            return Box::pin(async { Err(SignError::Failed(broken())) });
+        }
+        self.signer.sign(input)
+    }
 }
 
 /// What happens at the point where the plan strikes.
@@ -188,6 +211,7 @@ impl Ledger for MemoryLedger {
 pub(crate) struct MemoryObjects {
     plan: Arc<Plan>,
     pub(crate) inner: Mutex<BTreeMap<ObjectName, Vec<u8>>>,
+    pub(crate) fails_to_read: AtomicBool,
 }
 
 impl MemoryObjects {
@@ -215,6 +239,9 @@ impl MemoryObjects {
 
 impl Objects for MemoryObjects {
     fn read(&self, name: ObjectName) -> BoxFuture<'_, Result<Option<Vec<u8>>, ObjectsError>> {
+        if self.fails_to_read.load(Ordering::SeqCst) {
+            return Box::pin(async move { Err(Self::failed(name)) });
+        }
         let read = self.inner.lock().unwrap().get(&name).cloned();
         Box::pin(async move { Ok(read) })
     }
@@ -309,6 +336,9 @@ impl Submission for Word {
     }
 
     fn record(&self, index: u64, _: Time) -> Option<Record> {
+        if self.0 == b"full" {
+            return None;
+        }
         Some(Record {
             stored: self.0.clone(),
             beside: format!("{index}").into_bytes(),
@@ -393,6 +423,7 @@ pub(crate) struct Rig {
     pub(crate) objects: Arc<MemoryObjects>,
     pub(crate) clock: Arc<TestClock>,
     pub(crate) signer: NoteSigner,
+    pub(crate) signer_fails: Arc<AtomicBool>,
     pub(crate) personality: Arc<dyn Personality>,
 }
 
@@ -402,8 +433,13 @@ impl Rig {
         let algorithm = SignatureAlgorithm::Ed25519;
         let key = provider().generate(algorithm).unwrap();
         let name = KeyName::new(ORIGIN).unwrap();
-        let signer = signer_of(&key, algorithm);
+        let fails = Arc::new(AtomicBool::new(false));
+        let signer = Arc::new(Flaky {
+            signer: signer_of(&key, algorithm),
+            fails: fails.clone(),
+        });
         Self {
+            signer_fails: fails,
             ledger: Arc::new(MemoryLedger {
                 plan: Arc::clone(&plan),
                 ..MemoryLedger::default()

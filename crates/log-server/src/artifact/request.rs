@@ -253,3 +253,6 @@ const fn name_of(hash: HashAlgorithm) -> waxseal_formats::HashAlgorithm {
         _ => waxseal_formats::HashAlgorithm::SHA2_256,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -251,3 +251,29 @@ async fn i4_an_object_with_other_bytes_is_never_overwritten() {
     ));
     assert_eq!(rig.objects.inner.lock().unwrap()[&name], b"other");
 }
+
+#[tokio::test]
+async fn objects() {
+    let rig = Rig::new();
+    rig.objects
+        .fails_to_read
+        .store(true, std::sync::atomic::Ordering::SeqCst);
+    assert!(matches!(refused(&rig).await, StartError::Objects(_)));
+}
+
+#[tokio::test]
+async fn genesis() {
+    let rig = Rig::new();
+    rig.plan.strike(0, crate::testing::Fault::Fail);
+    assert!(matches!(refused(&rig).await, StartError::Genesis(_)));
+    assert!(rig.start().await.is_ok());
+}
+
+#[tokio::test]
+async fn sign() {
+    let rig = Rig::new();
+    grown(&rig, 3).await;
+    rig.signer_fails
+        .store(true, std::sync::atomic::Ordering::SeqCst);
+    assert!(matches!(refused(&rig).await, StartError::Sign(_)));
+}

@@ -252,3 +252,92 @@ async fn data_beside_the_leaf_is_kept() {
     assert_eq!(rig.ledger.read_beside(2).await.unwrap(), b"2");
     assert_eq!(rig.ledger.read_beside(9).await.unwrap(), b"");
 }
+
+#[tokio::test]
+async fn full() {
+    let rig = Rig::new();
+    let log = rig.start().await.unwrap();
+    let Parts { mut sequencer, .. } = parts(&log);
+    let answers = append(&mut sequencer, &["a", "full", "b"]).await;
+    assert!(matches!(answers[1], Err(AppendError::Full)));
+    let places = [0, 2].map(|n| Ok(take(&answers[n])));
+    assert_eq!(self::places(&places), [(1, false), (2, false)]);
+}
+
+#[tokio::test]
+async fn signer() {
+    let rig = Rig::new();
+    let log = rig.start().await.unwrap();
+    let Parts { mut sequencer, .. } = parts(&log);
+    rig.signer_fails.store(true, Ordering::SeqCst);
+    for text in ["a", "a"] {
+        let answers = append(&mut sequencer, &[text]).await;
+        assert!(matches!(answers[0], Err(AppendError::Signer(_))));
+    }
+    assert_eq!(log.published().tree_size, 1);
+    rig.signer_fails.store(false, Ordering::SeqCst);
+    // It was committed: who comes back is told so, under a checkpoint that covers it.
+    let answers = append(&mut sequencer, &["a"]).await;
+    assert_eq!(places(&answers), [(1, true)]);
+    assert_eq!(answers[0].as_ref().unwrap().published.tree_size, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn deadline() {
+    let rig = Rig::new();
+    // Not running: nobody takes what waits.
+    let log = rig.start().await.unwrap();
+    let submitted = log
+        .service
+        .submit(0, &bytes::Bytes::from_static(b"word"))
+        .await;
+    let error = submitted.unwrap_err();
+    assert!(matches!(
+        error,
+        crate::service::SubmitError::Append(AppendError::Deadline)
+    ));
+}
+
+#[tokio::test]
+async fn store() {
+    let rig = Rig::new();
+    grow(&rig, 300).await;
+    let log = rig.start().await.unwrap();
+    rig.objects.fails_to_read.store(true, Ordering::SeqCst);
+    let read = log.service.read(BUNDLE).await;
+    assert!(matches!(read, Err(crate::ReadError::Store(_))));
+}
+
+#[tokio::test]
+async fn damaged() {
+    let rig = Rig::new();
+    grow(&rig, 300).await;
+    let log = rig.start().await.unwrap();
+    rig.objects
+        .inner
+        .lock()
+        .unwrap()
+        .remove(&crate::ObjectName::Tile(BUNDLE));
+    let read = log.service.read(BUNDLE).await;
+    assert!(matches!(read, Err(crate::ReadError::Damaged { .. })));
+}
+
+const BUNDLE: waxseal_tlog::TilePath = waxseal_tlog::TilePath::Entries {
+    index: 0,
+    width: 256,
+};
+
+/// A log whose first entries are sealed and forgotten.
+async fn grow(rig: &Rig, size: usize) {
+    let log = rig.start().await.unwrap();
+    let Parts {
+        mut sequencer,
+        mut sealer,
+        ..
+    } = parts(&log);
+    let texts: Vec<_> = (0..size).map(|n| format!("entry {n}")).collect();
+    let texts: Vec<_> = texts.iter().map(String::as_str).collect();
+    append(&mut sequencer, &texts).await;
+    sealer.seal().await.unwrap();
+    append(&mut sequencer, &["last"]).await;
+}
