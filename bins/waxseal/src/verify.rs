@@ -78,7 +78,11 @@ fn with_bundle(
     plan: &Plan,
 ) -> Result<Verified, Reached> {
     let bundle = Bundle::from_json(json).map_err(|error| (0, explain::bundle(&error)))?;
-    let refused = |error: VerifyError| (error.rank() + 1, explain::refusal(&error, &bundle));
+    let refused = |error: VerifyError| {
+        let failure = explain::refusal(&error, &bundle);
+        let failure = explain::with_skipped(failure, &error, plan.verifier.skipped());
+        (error.rank() + 1, failure)
+    };
     let broken = |error: VerifyReaderError| match error {
         VerifyReaderError::Verify(error) => refused(error),
         other => (0, explain::unreadable(&other)),

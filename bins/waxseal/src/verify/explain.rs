@@ -2,7 +2,7 @@
 
 use waxseal_formats::{Bundle, BundleError};
 use waxseal_pki::{Certificate, SubjectAltName};
-use waxseal_verify::{ErrorClass, VerifyError, VerifyReaderError};
+use waxseal_verify::{ErrorClass, Role, Skipped, VerifyError, VerifyReaderError};
 
 use crate::outcome::{Class, Failure};
 
@@ -22,6 +22,31 @@ pub(crate) fn bundle(error: &BundleError) -> Failure {
 /// An artifact that cannot be read.
 pub(crate) fn unreadable(error: &VerifyReaderError) -> Failure {
     Failure::new(Class::Usage, "artifact-unreadable", error.to_string()).led_by(error)
+}
+
+/// Adds what the trusted root has and this program cannot use, where that may be what is missing.
+pub(crate) fn with_skipped(
+    mut failure: Failure,
+    error: &VerifyError,
+    skipped: &[Skipped],
+) -> Failure {
+    let role = match error {
+        VerifyError::LogUnknown { .. } | VerifyError::LogThreshold { .. } => Role::Log,
+        VerifyError::SctLogUnknown | VerifyError::SctThreshold { .. } => Role::CtLog,
+        VerifyError::CertificateUntrusted => Role::CertificateAuthority,
+        VerifyError::TimestampAuthorityUnknown | VerifyError::TimestampThreshold { .. } => {
+            Role::TimestampAuthority
+        }
+        _ => return failure,
+    };
+    let missing = skipped.iter().filter(|one| one.role == role).map(|one| {
+        format!(
+            "{} of the trusted root is not used: {}",
+            one.address, one.reason
+        )
+    });
+    failure.details.causes.extend(missing);
+    failure
 }
 
 /// A bundle that was refused.

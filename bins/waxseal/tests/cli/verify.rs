@@ -433,3 +433,15 @@ fn a_reader_that_is_gone_is_no_success() {
         .unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(1));
 }
+
+#[test]
+fn what_the_trusted_root_has_and_cannot_be_used_is_told() {
+    let made = Made::new();
+    let root = made.read("root.json");
+    let mut root: serde_json::Value = serde_json::from_str(&root).unwrap();
+    root["tlogs"][0]["publicKey"]["keyDetails"] = "PKIX_OF_TOMORROW".into();
+    made.write("root.json", root.to_string().as_bytes());
+    let ran = check(&made, &GOOD, 7, "[log-unknown]");
+    let said = "of the trusted root is not used: unknown key details \"PKIX_OF_TOMORROW\"";
+    assert!(ran.stderr.contains(said), "{ran:?}");
+}
