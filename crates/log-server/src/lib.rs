@@ -85,6 +85,8 @@ pub use recovery::StartError;
 pub use sequencer::AppendError;
 pub use shared::ReadError;
 pub use state::StateError;
+/// The name of a tile or bundle, as [`Objects`] are asked for it.
+pub use waxseal_tlog::TilePath;
 
 use metrics::{MetricNames, Metrics};
 use recovery::{check_published, own_key, recover};

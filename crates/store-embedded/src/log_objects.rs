@@ -10,8 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use waxseal_crypto::BoxFuture;
-use waxseal_log_server::{ObjectName, Objects, ObjectsError};
-use waxseal_tlog::TilePath;
+use waxseal_log_server::{ObjectName, Objects, ObjectsError, TilePath};
 
 /// Where files are written before they are linked; a leading dot keeps web servers out.
 const STAGING: &str = ".staging";

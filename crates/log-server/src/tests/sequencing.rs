@@ -209,7 +209,7 @@ async fn unknown() {
 }
 
 #[tokio::test]
-async fn a_second_process_fences_the_first() {
+async fn a_second_writer_fences_the_first() {
     let rig = Rig::new();
     let first = rig.start().await.unwrap();
     let second = rig.start().await.unwrap();

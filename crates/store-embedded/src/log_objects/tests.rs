@@ -1,7 +1,5 @@
 //! The contract of an object store, and that of its directory.
 
-use waxseal_tlog::Tile;
-
 use super::*;
 
 fn now<T>(future: BoxFuture<'_, T>) -> T {
@@ -23,7 +21,7 @@ fn objects(folder: &tempfile::TempDir) -> LogObjects {
 fn objects_lie_where_the_specification_says() {
     let folder = tempfile::tempdir().unwrap();
     let objects = objects(&folder);
-    let tile = TilePath::Tile(Tile::new(1, 1_234_067, 256).unwrap());
+    let tile = TilePath::parse("tile/1/x001/x234/067").unwrap();
     let named = [
         (entries(0, 3), "tile/entries/000.p/3"),
         (ObjectName::Tile(tile), "tile/1/x001/x234/067"),
