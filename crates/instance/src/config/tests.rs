@@ -232,3 +232,21 @@ fn what_a_first_start_leaves_is_read_by_the_next() {
         false,
     ));
 }
+
+#[test]
+fn the_samples_of_the_manual() {
+    let check = |file: &str, expected: &str| {
+        let settings = settle(file, Flags::default()).unwrap();
+        assert_eq!(settings.url.as_str(), expected);
+        settings
+    };
+    let local = include_str!("../../../../docs/operate/samples/localhost.toml");
+    check(local, "http://localhost:8383");
+    let proxy = include_str!("../../../../docs/operate/samples/proxy.toml");
+    let proxy = check(proxy, "https://sig.example.com");
+    assert_eq!(proxy.log.format, Format::Json);
+    let smtp = proxy.smtp_config().unwrap();
+    assert_eq!((smtp.port, smtp.tls), (Some(587), SmtpTls::Starttls));
+    let tls = include_str!("../../../../docs/operate/samples/tls.toml");
+    assert!(check(tls, "https://sig.example.com").tls.is_some());
+}
