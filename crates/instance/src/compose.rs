@@ -8,7 +8,7 @@ use axum::Router;
 use waxseal_ca_server::{self as ca, CaServer};
 use waxseal_crypto::{Clock, CryptoProvider, Random, Signer};
 use waxseal_formats::ClientTrustConfig;
-use waxseal_identity::{ClaimPath, IssuerConfig, IssuerConfigError, IssuerKind, KeySource};
+use waxseal_identity::{ClaimPath, IssuerConfig, IssuerKind, KeySource};
 use waxseal_identity_server::{
     self as broker, CodeKey, IdentityServer, KeyRing, KeyRingError, MailConfig, Mailer,
 };
@@ -97,18 +97,12 @@ pub enum ComposeError {
     /// The CT log.
     #[error("the certificate transparency log does not start")]
     CtLog(#[source] log::StartError),
-    /// The broker as an issuer.
-    #[error("the broker as an issuer")]
-    Issuer(#[from] IssuerConfigError),
     /// The authority.
     #[error("the certificate authority does not start")]
     Ca(#[from] ca::StartError),
     /// The timestamp authority.
     #[error("the timestamp authority does not start")]
     Tsa(#[from] tsa::StartError),
-    /// A URL below the instance's is none.
-    #[error("the instance's URL")]
-    Url(#[from] url::ParseError),
 }
 
 impl Instance {
@@ -355,8 +349,10 @@ fn authority(
     let mut issuer = IssuerConfig::new(&url.join(ISSUER_PATH), &[], IssuerKind::Email);
     issuer.keys = KeySource::Static(ring.published(world.clock.now()));
     // The provider where the person logged in stands for the issuer, as on the public instance.
-    issuer.issuer_claim = Some(ClaimPath::parse("$.federated_claims.connector_id")?);
-    let ct_log = ca::CtLog::new(url.join("/ct").parse()?, keys.ct.public_key().clone());
+    issuer.issuer_claim = Some(connector_claim());
+    let mut ct_url = url.url().clone();
+    ct_url.set_path("/ct");
+    let ct_log = ca::CtLog::new(ct_url, keys.ct.public_key().clone());
     let config = ca::Config::new(url.as_str(), vec![issuer], keys.ca_chain.clone(), ct_log);
     let context = ca::Context::new(
         world.provider,
@@ -367,6 +363,11 @@ fn authority(
         meter.clone(),
     );
     Ok(CaServer::new(config, context)?)
+}
+
+#[expect(clippy::expect_used, reason = "a literal, which every test parses")]
+fn connector_claim() -> ClaimPath {
+    ClaimPath::parse("$.federated_claims.connector_id").expect("a claim's path")
 }
 
 fn timestamp_authority(
@@ -460,3 +461,6 @@ impl fmt::Debug for Instance {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

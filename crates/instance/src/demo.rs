@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use waxseal_crypto::Digest;
+use waxseal_crypto::{Digest, Time};
 use waxseal_formats::{Bundle, BundleError, ClientTrustConfig};
 use waxseal_sign::{
     Endpoints, EndpointsError, Payload, Progress, SignedBundle, SigningContext, SigningError, Step,
@@ -94,17 +94,26 @@ pub async fn demonstrate(
     let SignedBundle { bundle, .. } = session.sign(&Payload::artifact(digest)).await?;
     stopwatch.lap("bundle checked before it is given out");
     // As somebody else would: from the bundle's bytes, with nothing but the files for clients.
-    let bundle = Bundle::from_json(bundle.to_json().as_bytes())?;
-    let rule = IdentityRule::new(DEMO_IDENTITY, issuer).of_kind(SubjectKind::Email);
-    let policy = VerificationPolicy::identity(rule);
     let verifier = Verifier::new(world.provider, &config.trusted_root)?;
-    let now = world.clock.now();
-    let verified = verifier.verify(Artifact::bytes(SAMPLE), &bundle, &policy, now)?;
+    let json = bundle.to_json();
+    let verified = verify_sample(&verifier, json.as_bytes(), issuer, world.clock.now())?;
     stopwatch.lap(&format!(
         "verified: {} bytes signed by {DEMO_IDENTITY}",
         SAMPLE.len()
     ));
     Ok(verified)
+}
+
+fn verify_sample(
+    verifier: &Verifier,
+    bundle: &[u8],
+    issuer: &str,
+    now: Time,
+) -> Result<Verified, DemoError> {
+    let bundle = Bundle::from_json(bundle)?;
+    let rule = IdentityRule::new(DEMO_IDENTITY, issuer).of_kind(SubjectKind::Email);
+    let policy = VerificationPolicy::identity(rule);
+    Ok(verifier.verify(Artifact::bytes(SAMPLE), &bundle, &policy, now)?)
 }
 
 /// Measures from one step to the next.
@@ -150,5 +159,41 @@ impl Progress for Stopwatch<'_> {
         self.lap(done);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.1 = Some(step);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use waxseal_formats::TrustedRoot;
+
+    use super::*;
+
+    fn check(bundle: &[u8]) -> DemoError {
+        let root = TrustedRoot::public_good();
+        let verifier = Verifier::new(waxseal_crypto_aws_lc::provider(), &root).unwrap();
+        let now = Time::from_unix(1_767_225_600).unwrap();
+        verify_sample(&verifier, bundle, "http://localhost:8383/auth", now).unwrap_err()
+    }
+
+    #[test]
+    fn bundle() {
+        assert!(matches!(check(b"{}"), DemoError::Bundle(_)));
+    }
+
+    #[test]
+    fn verify() {
+        let unsigned = br#"{
+            "mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json",
+            "verificationMaterial": {"publicKey": {"hint": "x"}, "tlogEntries": []},
+            "messageSignature": {
+                "messageDigest": {
+                    "algorithm": "SHA2_256",
+                    "digest": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+                },
+                "signature": "AAAA"
+            }
+        }"#;
+        let refused = check(unsigned);
+        assert!(matches!(refused, DemoError::Verify(_)), "{refused:?}");
     }
 }
