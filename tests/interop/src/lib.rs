@@ -3,8 +3,16 @@
 //! Every program that a test needs is started by the test run itself, on loopback, on a port of
 //! its own and a directory of its own, and ended by its process id.
 
+mod client;
+mod instance;
+mod program;
 mod tools;
 
+use std::path::{Path, PathBuf};
+
+pub use client::{Client, Kind, Work};
+pub use instance::{IDENTITY, Instance, free_port, log_in};
+pub use program::{Server, our, output, run};
 pub use tools::{Tool, Unavailable, root};
 
 /// Whether a foreign program that is missing is installed, and a failure to do so is a failure.
@@ -15,4 +23,9 @@ pub fn wanted() -> bool {
     )]
     let set = |name| std::env::var_os(name).is_some();
     set("CI") || set("WAXSEAL_INTEROP")
+}
+
+/// The root of the workspace.
+pub fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
