@@ -18,8 +18,10 @@ pub(crate) struct Log {
     pub(crate) origin: String,
     pub(crate) operator: String,
     pub(crate) valid_for: ValidFor,
-    /// For inclusion promises.
-    pub(crate) key: Box<dyn VerifyingKey>,
+    /// For inclusion promises; `None` of a log that makes none. Only version 1 logs do, and are
+    /// called by the hash of their key: the id of a version 2 log has its name in it. (Of an ECDSA
+    /// log both are the same, and it is given the benefit of the doubt.)
+    pub(crate) promise_key: Option<Box<dyn VerifyingKey>>,
     v1: Vec<LogKey>,
     v2: Vec<LogKey>,
 }
@@ -274,6 +276,7 @@ fn log_of(provider: CryptoProvider, log: &TransparencyLogInstance) -> Result<Log
         [] => checkpoint_id,
         id => id,
     };
+    let promise_key = provider.verifying_key(&key, details.algorithm)?;
     let note_key = |name: &KeyName| {
         let kind = SignatureKind::of_log(&key)?;
         Ok::<_, SkipReason>(NoteKey::new(provider, name.clone(), kind, &key)?.with_key_id(key_id))
@@ -283,7 +286,7 @@ fn log_of(provider: CryptoProvider, log: &TransparencyLogInstance) -> Result<Log
         origin: names.host.as_str().to_owned(),
         operator: log.operator.clone(),
         valid_for: window(log.public_key.valid_for.as_ref())?,
-        key: provider.verifying_key(&key, details.algorithm)?,
+        promise_key: (id == key.spki_sha256()).then_some(promise_key),
         v1: names
             .with_port
             .iter()

@@ -188,7 +188,7 @@ rules! {
         /// Seconds since the epoch.
         found: i64,
     }
-    /// The signed entry timestamp does not verify (Rekor v1).
+    /// The signed entry timestamp does not verify (Rekor v1), or is by a log that makes none (v2).
     #[error("the inclusion promise of log entry {index} is not validly signed")]
     "promise-invalid" Cryptographic PromiseInvalid {
         /// Its log index.

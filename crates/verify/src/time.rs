@@ -73,7 +73,8 @@ fn timestamp_error(error: TimestampError, time: Time) -> VerifyError {
 }
 
 /// Verifies a signed entry timestamp, over the bytes that a version 1 log signs: RFC 8785 JSON of
-/// body, integrated time, log id and log index. Only then is the integrated time a time.
+/// body, integrated time, log id and log index. Only then is the integrated time a time. A version 2
+/// log vouches for no time: one that was broken into must not begin to (Rekor v2 specification §4.2).
 pub(crate) fn verify_promise(
     log: &Log,
     entry: &TransparencyLogEntry,
@@ -84,9 +85,12 @@ pub(crate) fn verify_promise(
         Time::from_unix(entry.integrated_time).map_err(|_| VerifyError::IntegratedTimeInvalid {
             found: entry.integrated_time,
         })?;
-    log.key
-        .verify(Input::Message(&entry.promise_payload()), promise)
-        .map_err(|_| VerifyError::PromiseInvalid { index })?;
+    let invalid = VerifyError::PromiseInvalid { index };
+    let Some(key) = &log.promise_key else {
+        return Err(invalid);
+    };
+    key.verify(Input::Message(&entry.promise_payload()), promise)
+        .map_err(|_| invalid)?;
     let source = TimeSource::TransparencyLog {
         origin: log.origin.clone(),
         operator: log.operator.clone(),

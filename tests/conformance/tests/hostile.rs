@@ -106,6 +106,20 @@ fn what_is_no_attestation_has_no_predicate_type() {
     }
 }
 
+#[test]
+fn a_version_2_log_vouches_for_no_time() {
+    let signed = A.sign(Order::default());
+    let recipe = LogRecipe::new(V2, at(SIGNED));
+    let mut entry = A.log(&signed, &recipe);
+    entry.integrated_time = at(SIGNED).unix_seconds();
+    let mut case = Case::with_entries(&A, signed, vec![entry]);
+    refused(&case, "time-missing");
+    A.promise(case.entry());
+    refused(&case, "promise-invalid");
+    case.add_timestamp(SIGNED);
+    refused(&case, "promise-invalid");
+}
+
 // ── the same artifact on every way in ──
 
 /// A signature of every algorithm that is accepted, each by the entry that can hold it.

@@ -90,10 +90,15 @@ impl Instance {
         entry
     }
 
-    /// Signs the promise of an entry as it is now.
+    /// Signs the promise of an entry as it is now, by the key of the log that it names.
     pub fn promise(&self, entry: &mut TransparencyLogEntry) {
         let payload = entry.promise_payload();
-        let promise = self.v1_key.sign_now(Input::Message(&payload)).unwrap();
+        let key = if entry.log_id == self.v2.log_id() {
+            &self.v2_key
+        } else {
+            &self.v1_key
+        };
+        let promise = key.sign_now(Input::Message(&payload)).unwrap();
         entry.inclusion_promise = Some(promise);
     }
 
