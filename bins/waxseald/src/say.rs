@@ -1,10 +1,6 @@
 //! What is said on the terminal. Nothing else in this program prints.
 
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "a program talks to whoever started it"
-)]
+#![expect(clippy::print_stderr, reason = "a program talks to whoever started it")]
 
 use std::io::Write as _;
 use std::path::Path;
@@ -13,6 +9,15 @@ use std::time::Duration;
 
 use waxseal_instance::{Commands, DemoStep, Group, Settings};
 use waxseal_verify::Verified;
+
+/// One line on stdout, at once. A reader that has gone is no reason to stop serving, so a failure
+/// means nothing.
+macro_rules! line {
+    ($($text:tt)*) => {{
+        let mut stdout = std::io::stdout().lock();
+        let _ = writeln!(stdout, $($text)*).and_then(|()| stdout.flush());
+    }};
+}
 
 /// An error with its causes, and the exit code for it.
 pub(crate) fn failure(error: &anyhow::Error) -> ExitCode {
@@ -26,50 +31,46 @@ pub(crate) fn failure(error: &anyhow::Error) -> ExitCode {
 /// The instance answers.
 pub(crate) fn ready(settings: &Settings, folder: &Path, is_new: bool, took: Duration) {
     let made = if is_new { "made now" } else { "as before" };
-    println!("waxseal {}: a private Sigstore", env!("CARGO_PKG_VERSION"));
-    println!();
-    println!("  address   {}", settings.url);
-    println!("  data      {} ({made})", folder.display());
-    println!("  clients   {}", folder.join("client").display());
+    line!("waxseal {}: a private Sigstore", env!("CARGO_PKG_VERSION"));
+    line!();
+    line!("  address   {}", settings.url);
+    line!("  data      {} ({made})", folder.display());
+    line!("  clients   {}", folder.join("client").display());
     match &settings.smtp {
-        Some(smtp) => println!("  mail      by {}", smtp.host),
-        None => println!(
+        Some(smtp) => line!("  mail      by {}", smtp.host),
+        None => line!(
             "  mail      none is sent: log-in codes are shown here, and lie in {}",
             folder.join("outbox").display()
         ),
     }
-    println!("  ready     after {}", millis(took));
-    println!();
-    flush();
+    line!("  ready     after {}", millis(took));
+    line!();
 }
 
 /// A step of the demonstration is done.
 pub(crate) fn step(step: &DemoStep) {
-    println!("  {:>7}   {}", millis(step.took), step.what);
-    flush();
+    line!("  {:>7}   {}", millis(step.took), step.what);
 }
 
 /// The demonstration begins.
 pub(crate) fn demo_begins() {
-    println!("Signing a sample, over the wire:");
-    println!();
-    flush();
+    line!("Signing a sample, over the wire:");
+    line!();
 }
 
 /// What the demonstration has proven.
 pub(crate) fn demo_ends(verified: &Verified) {
-    println!();
+    line!();
     for subject in verified.identity().into_iter().flat_map(|i| &i.subjects) {
-        println!("  signed by  {subject}");
+        line!("  signed by  {subject}");
     }
     for time in verified.times() {
-        println!("  at         {}", time.time.truncated_to_second());
+        line!("  at         {}", time.time.truncated_to_second());
     }
     for entry in verified.log_entries() {
-        println!("  log entry  number {}", entry.log_index);
+        line!("  log entry  number {}", entry.log_index);
     }
-    println!();
-    flush();
+    line!();
 }
 
 /// What to type next: our own commands, or all.
@@ -80,41 +81,33 @@ pub(crate) fn commands(commands: &Commands<'_>, all: bool) {
         }
     } else {
         print_group(&commands.own());
-        println!(
+        line!(
             "For cosign, sigstore-python and sigstore-js: {}/",
             commands.url
         );
     }
-    println!("Ctrl-C stops it.");
-    flush();
+    line!("Ctrl-C stops it.");
 }
 
 /// A code that mail would have carried.
 pub(crate) fn code(address: &str, code: &str) {
-    println!("  code for {address}: {code}");
-    flush();
+    line!("  code for {address}: {code}");
 }
 
 /// The end, in good order.
 pub(crate) fn stopped() {
-    println!("Stopped.");
-    flush();
+    line!("Stopped.");
 }
 
 fn print_group(group: &Group) {
-    println!("{}:", group.title);
-    println!();
+    line!("{}:", group.title);
+    line!();
     for line in &group.lines {
-        println!("  {line}");
+        line!("  {line}");
     }
-    println!();
+    line!();
 }
 
 fn millis(time: Duration) -> String {
     format!("{} ms", time.as_millis())
-}
-
-/// A pipe gets each part as soon as it is there; one that is closed is no reason to stop serving.
-fn flush() {
-    let _ = std::io::stdout().flush();
 }

@@ -178,6 +178,28 @@ fn the_demonstration_signs_and_verifies_and_can_be_repeated() {
 }
 
 #[test]
+fn it_goes_on_when_nobody_reads_what_it_says() {
+    let place = Place::new();
+    let listen = place.listen();
+    let mut child = place
+        .command(&["--listen", &listen, "--demo"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    // The genesis entry and that of the demonstration.
+    let done = (0..400).any(|_| {
+        std::thread::sleep(Duration::from_millis(25));
+        TcpStream::connect(("localhost", place.port)).is_ok()
+            && place.get("/checkpoint").contains("\nlocalhost\n2\n")
+    });
+    let ended = child.try_wait().unwrap();
+    let _ = child.kill();
+    let _ = child.wait();
+    assert!(done && ended.is_none(), "{ended:?}");
+}
+
+#[test]
 fn a_first_start_that_is_killed_goes_on_at_the_next() {
     let place = Place::new();
     for millis in [0, 10, 30, 60, 100, 150, 220, 300, 400, 550, 750, 1000] {
