@@ -4,8 +4,10 @@
 //! transparency log, transparency log and timestamp authority, on one directory, at the root of
 //! one origin, with the files that Sigstore's clients need to use them.
 //!
-//! **In scope.** The data directory and who may touch it; the configuration; keys and certificates
-//! (made once); files for clients.
+//! **In scope.** The data directory and who may touch it ([`DataDir`]); the configuration
+//! ([`Config`]); keys and certificates, made once ([`provision`]); files for clients; the roles in
+//! one process, their order at the end ([`Instance`]); a router as a `Transport`; the demonstration
+//! and the commands for every client.
 //!
 //! **Out of scope.** What each role does (its own crate), how records are kept
 //! (`waxseal-store-embedded`), how requests leave the machine (`waxseal-transport-reqwest`),
