@@ -32,6 +32,9 @@ pub(crate) async fn up(args: UpArgs) -> anyhow::Result<()> {
         _ => LogFormat::Text,
     };
     telemetry(format, &settings.log.filter)?;
+    // An instance that is there says first what it cannot become; a new one is not born under a
+    // URL before its port is ours.
+    Birth::find(&data, &settings)?;
     let listener = listen(&settings).bind().await?;
     let shutdown = Shutdown::on_signals().context("signals cannot be caught")?;
 

@@ -278,6 +278,13 @@ fn a_port_that_is_taken_is_said() {
     let address = format!("localhost:{}", taken.local_addr().unwrap().port());
     let said = place.refused(&["--listen", &address], 1);
     assert!(said.contains("another process listens"), "{said}");
+    // It was not born there, so that another port will do.
+    let mut running = place.start(&[]);
+    running.ready();
+    running.stop("-INT");
+    // Now that it was, the port does not matter.
+    let said = place.refused(&["--listen", &address, "--url", "http://localhost:1"], 1);
+    assert!(said.contains("was born as"), "{said}");
 }
 
 #[test]

@@ -110,12 +110,20 @@ impl Birth {
     /// # Errors
     /// [`BirthError`].
     pub fn of(data: &DataDir, settings: &Settings, now: Time) -> Result<Self, BirthError> {
-        let mail = match settings.smtp {
-            Some(_) => Mail::Smtp,
-            None => Mail::Outbox,
-        };
+        match Self::find(data, settings)? {
+            Some(birth) => Ok(birth),
+            None => Self::give(data, &settings.url, mail_of(settings), now),
+        }
+    }
+
+    /// Reads what the instance was born as, if it was, and checks that these settings are still
+    /// that. Nothing is written.
+    ///
+    /// # Errors
+    /// [`BirthError`].
+    pub fn find(data: &DataDir, settings: &Settings) -> Result<Option<Self>, BirthError> {
         let Some(bytes) = data.read(Part::Keys, FILE)? else {
-            return Self::give(data, &settings.url, mail, now);
+            return Ok(None);
         };
         let birth = Self::parse(&bytes)?;
         if birth.url != settings.url {
@@ -124,10 +132,10 @@ impl Birth {
                 asked: settings.url.clone(),
             });
         }
-        match (birth.record.mail, mail) {
+        match (birth.record.mail, mail_of(settings)) {
             (Mail::Outbox, Mail::Smtp) => Err(BirthError::OutboxForGood),
             (Mail::Smtp, Mail::Outbox) => Err(BirthError::SmtpForGood),
-            _ => Ok(birth),
+            _ => Ok(Some(birth)),
         }
     }
 
@@ -242,6 +250,13 @@ impl Birth {
             .collect();
         data.replace(Part::Keys, FILE, &self.encode()?)?;
         Ok(())
+    }
+}
+
+const fn mail_of(settings: &Settings) -> Mail {
+    match settings.smtp {
+        Some(_) => Mail::Smtp,
+        None => Mail::Outbox,
     }
 }
 
