@@ -1,7 +1,8 @@
 //! Benches that print our figures beside those of peers, measured in the same run.
 //!
 //! **What it is.** Programs, one per question: `verify` (the library beside the nearest Rust peer,
-//! and where the time goes), `command` (the command line beside cosign). Each prints a table; none
+//! and where the time goes), `command` (the command line beside cosign),
+//! `build-time` (what it costs to depend on us). Each prints a table; none
 //! asserts, because figures move with the machine. Ratios within one run do not.
 //!
 //! **In scope.** Cases from the public conformance suite, interleaved repetitions, a provider that
