@@ -54,7 +54,7 @@ pub use config::{
 };
 pub use data::{CONFIG_FILE, DataDir, DataError, Part};
 pub use demo::{DEMO_IDENTITY, DemoError, DemoStep, demonstrate};
-pub use login::{EmailLoginError, Mailbox, OutboxReader, email_login};
+pub use login::{EmailLoginError, Mailbox, OutboxReader, browse_login, email_login};
 pub use provision::{AUTHORITY_LIFETIME, BACKDATE, Keys, ProvisionError, provision};
 pub use router_transport::{Nowhere, RouterTransport};
 pub use url::{InstanceUrl, InstanceUrlError, MAX_HOST};

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use waxseal_crypto::Random;
 use waxseal_identity::{AuthorizationRequest, Discovery, IdentityToken, LoginConfig, LoginError};
-use waxseal_transport::{Credential, Request, Response, Transport, TransportError, Url};
+use waxseal_transport::{Credential, Origin, Request, Response, Transport, TransportError, Url};
 
 use form::Form;
 pub use outbox::OutboxReader;
@@ -87,15 +87,28 @@ pub async fn email_login(
     let mut config = LoginConfig::new(issuer);
     config.login_hint = Some(address.to_owned());
     let authorization = AuthorizationRequest::new(&discovery, &config, REDIRECT, random)?;
+    let page = authorization.url().clone();
+    let callback = browse_login(transport, page, address, mailbox).await?;
+    let code = authorization.code_from_callback(callback.query().unwrap_or_default())?;
+    Ok(authorization.exchange(transport, &code).await?)
+}
+
+/// Goes through a log-in that a program has begun, from the page that it opened to the redirect that
+/// leaves the broker: that URL belongs to the program, and is not fetched.
+///
+/// # Errors
+/// [`EmailLoginError`].
+pub async fn browse_login(
+    transport: &dyn Transport,
+    page: Url,
+    address: &str,
+    mailbox: &dyn Mailbox,
+) -> Result<Url, EmailLoginError> {
     let mut browser = Browser {
         transport,
         cookies: BTreeMap::new(),
     };
-    let callback = browser
-        .walk(authorization.url().clone(), address, mailbox)
-        .await?;
-    let code = authorization.code_from_callback(callback.query().unwrap_or_default())?;
-    Ok(authorization.exchange(transport, &code).await?)
+    browser.walk(page, address, mailbox).await
 }
 
 /// As much of a browser as the pages need.
@@ -112,6 +125,7 @@ impl Browser<'_> {
         address: &str,
         mailbox: &dyn Mailbox,
     ) -> Result<Url, EmailLoginError> {
+        let broker = Origin::of(&start);
         let mut url = start.clone();
         let mut answer = self.send(Request::get(start)).await?;
         for _ in 0..MAX_STEPS {
@@ -119,7 +133,7 @@ impl Browser<'_> {
                 let location = answer.headers.only("Location");
                 let target = location.and_then(|location| url.join(location).ok());
                 url = target.ok_or(EmailLoginError::BadRedirect)?;
-                if url.as_str().starts_with(REDIRECT) {
+                if Origin::of(&url) != broker {
                     return Ok(url);
                 }
                 answer = self.send(Request::get(url.clone())).await?;

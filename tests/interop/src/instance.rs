@@ -21,7 +21,7 @@ const START: Duration = Duration::from_secs(60);
 pub struct Instance {
     folder: tempfile::TempDir,
     port: u16,
-    server: Server,
+    _server: Server,
 }
 
 impl Instance {
@@ -44,7 +44,7 @@ impl Instance {
         let instance = Self {
             folder,
             port,
-            server,
+            _server: server,
         };
         let started = Instant::now();
         while started.elapsed() < START {
@@ -88,11 +88,6 @@ impl Instance {
     /// One of the files for clients.
     pub fn file(&self, name: &str) -> PathBuf {
         self.data().join("client").join(name)
-    }
-
-    /// Its process id.
-    pub fn process_id(&self) -> u32 {
-        self.server.id()
     }
 
     /// Logs in by e-mail code, through the broker's pages.

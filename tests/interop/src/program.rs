@@ -85,11 +85,6 @@ impl Server {
             .spawn();
         child.map(Self).map_err(|error| format!("{shown}: {error}"))
     }
-
-    /// Its process id.
-    pub fn id(&self) -> u32 {
-        self.0.id()
-    }
 }
 
 impl Drop for Server {
