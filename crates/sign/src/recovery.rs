@@ -25,6 +25,9 @@ pub(crate) async fn fetch_entry(
     index: u64,
     body: &[u8],
 ) -> Result<TransparencyLogEntry, RecoveryError> {
+    // What makes every answer useless is looked at before anything is fetched.
+    let log_index = i64::try_from(index).map_err(|_| RecoveryError::TooLarge)?;
+    let log_id = context.log_id(log).ok_or(RecoveryError::UnknownLog)?;
     let source = Source::find(context, log).await?;
     let note = SignedNote::parse(&source.checkpoint)?;
     let checkpoint = note.unverified_checkpoint()?;
@@ -47,10 +50,9 @@ pub(crate) async fn fetch_entry(
     }
     let proof = reader.prove_inclusion(index)?;
     proof.check(&leaf_hash(body), &root)?;
-    let log_index = i64::try_from(index).map_err(|_| RecoveryError::TooLarge)?;
     Ok(TransparencyLogEntry {
         log_index,
-        log_id: context.log_id(log).ok_or(RecoveryError::UnknownLog)?,
+        log_id,
         kind: "hashedrekord".to_owned(),
         version: "0.0.2".to_owned(),
         integrated_time: 0,
