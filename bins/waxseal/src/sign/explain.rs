@@ -1,7 +1,7 @@
 //! From a failed signing to what is said about it.
 
 use waxseal_ca_client::CertificateError;
-use waxseal_sign::SigningError;
+use waxseal_sign::{RecoveryError, SigningError};
 
 use crate::outcome::{Class, Failure};
 use crate::verify::explain::class_of;
@@ -53,9 +53,8 @@ fn class_and_code(error: &SigningError) -> (Class, &'static str) {
         SigningError::TimestampOfAnotherRequest { .. } => {
             (Class::Cryptographic, "timestamp-mismatch")
         }
-        SigningError::Log { .. } | SigningError::LogRecovery { .. } => {
-            (Class::Unavailable, "log-unavailable")
-        }
+        SigningError::Log { .. } => (Class::Unavailable, "log-unavailable"),
+        SigningError::LogRecovery { source, .. } => recovery_class_and_code(source),
         SigningError::LogRefused { status, .. } if *status >= 500 || *status == 429 => {
             (Class::Unavailable, "log-unavailable")
         }
@@ -65,5 +64,18 @@ fn class_and_code(error: &SigningError) -> (Class, &'static str) {
         }
         SigningError::LogAnsweredAnotherEntry { .. } => (Class::Cryptographic, "log-mismatch"),
         _ => (Class::Internal, "signing-failed"),
+    }
+}
+
+/// An entry that is there already: its log is away, or behind, or does not hold what it says.
+fn recovery_class_and_code(error: &RecoveryError) -> (Class, &'static str) {
+    match error {
+        RecoveryError::Transport(_) | RecoveryError::NotPublished { .. } => {
+            (Class::Unavailable, "log-unavailable")
+        }
+        RecoveryError::OtherEntry { .. } => (Class::Cryptographic, "log-mismatch"),
+        RecoveryError::UnknownLog => (Class::TrustRoot, "log-unknown"),
+        RecoveryError::Random => (Class::Internal, "signing-failed"),
+        _ => (Class::Cryptographic, "log-malformed"),
     }
 }
