@@ -1,0 +1,196 @@
+//! A private Sigstore in this process: every role, on real stores, in a directory of its own.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use waxseal_crypto::Clock;
+use waxseal_crypto_aws_lc::{OsRandom, SystemClock, provider};
+use waxseal_formats::ClientTrustConfig;
+use waxseal_identity::IdentityToken;
+use waxseal_instance::{
+    Birth, Config, DataDir, Flags, Instance, Keys, LogStores, Nowhere, OutboxReader, Part,
+    RouterTransport, Stores, World, email_login, provision, write_client_files,
+};
+use waxseal_serve::{HostCheck, Limits, Listen, Listener, Shutdown};
+use waxseal_store_embedded::{IdentityStore, LogLedger, LogObjects, Outbox};
+
+/// A private Sigstore.
+pub struct Deployment {
+    /// The roles.
+    pub instance: Arc<Instance>,
+    /// Their keys: who has them can forge.
+    pub keys: Arc<Keys>,
+    /// What clients have to know.
+    pub config: ClientTrustConfig,
+    /// Carries requests to the roles without a socket.
+    pub transport: Arc<RouterTransport>,
+    /// The servers' clock.
+    pub clock: Arc<dyn Clock>,
+    data: DataDir,
+    people: AtomicUsize,
+    shutdown: Shutdown,
+    _folder: TempDir,
+}
+
+impl Deployment {
+    /// Starts one on a free port of loopback; its tasks are those of the current runtime.
+    pub async fn start(clock: Arc<dyn Clock>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let listener = Listen::new("localhost:0").bind().await.unwrap();
+        let flags = Flags {
+            listen: Some(format!("localhost:{}", listener.port())),
+            ..Flags::default()
+        };
+        let settings = Config::default().settle(flags).unwrap();
+        let data = DataDir::open(&folder.path().join("data")).unwrap();
+        let mut birth = Birth::of(&data, &settings, clock.now()).unwrap();
+        let keys = provision(&data, &mut birth, provider(), &OsRandom).await;
+        let keys = keys.unwrap();
+        let world = World {
+            provider: provider(),
+            clock: Arc::clone(&clock),
+            random: Arc::new(OsRandom),
+            transport: Arc::new(Nowhere),
+        };
+        let stores = stores(&data);
+        let instance = Instance::new(&settings, &keys, stores, world).await;
+        let instance = Arc::new(instance.unwrap());
+        let config = instance.trust_config().clone();
+        write_client_files(&data, &config).unwrap();
+        let router = instance.router(HostCheck::loopback(listener.port(), false));
+        let transport = RouterTransport::new(instance.url().url(), router, Arc::new(Nowhere));
+        let shutdown = Shutdown::new();
+        serve(Arc::clone(&instance), listener, shutdown.clone());
+        instance.ready().await.unwrap();
+        Self {
+            instance,
+            keys: Arc::new(keys),
+            config,
+            transport: Arc::new(transport),
+            clock,
+            data,
+            people: AtomicUsize::new(0),
+            shutdown,
+            _folder: folder,
+        }
+    }
+
+    /// The URL, without a slash at its end.
+    pub fn url(&self) -> &str {
+        self.instance.url().as_str()
+    }
+
+    /// The data directory: what `--instance` takes.
+    pub fn folder(&self) -> &Path {
+        self.data.path()
+    }
+
+    /// A file for clients.
+    pub fn client_file(&self, name: &str) -> PathBuf {
+        self.data.part(Part::Client).join(name)
+    }
+
+    /// Where mail lies.
+    pub fn outbox(&self) -> PathBuf {
+        self.data.part(Part::Outbox)
+    }
+
+    /// The address of a person who has not logged in yet.
+    pub fn somebody(&self) -> String {
+        let number = self.people.fetch_add(1, Ordering::Relaxed);
+        format!("person-{number}@example.com")
+    }
+
+    /// Logs in by e-mail code, through the pages that a browser sees.
+    pub async fn log_in(&self, address: &str) -> IdentityToken {
+        let mail = OutboxReader::new(self.outbox());
+        let issuer = self.instance.issuer();
+        email_login(&*self.transport, &OsRandom, &issuer, address, &mail)
+            .await
+            .unwrap()
+    }
+}
+
+impl Drop for Deployment {
+    fn drop(&mut self) {
+        self.shutdown.trigger();
+    }
+}
+
+fn stores(data: &DataDir) -> Stores {
+    let log = |part| {
+        let folder = data.make(part).unwrap();
+        LogStores {
+            ledger: Arc::new(LogLedger::open(&folder.join("state.redb")).unwrap()),
+            objects: Arc::new(LogObjects::open(&folder.join("tiles")).unwrap()),
+        }
+    };
+    let broker = data.make(Part::Broker).unwrap().join("state.redb");
+    let outbox = data.make(Part::Outbox).unwrap();
+    Stores {
+        broker: Arc::new(IdentityStore::open(&broker).unwrap()),
+        mailer: Arc::new(Outbox::new(&outbox, |_| {}).unwrap()),
+        log: log(Part::Log),
+        ct: log(Part::CtLog),
+    }
+}
+
+fn serve(instance: Arc<Instance>, listener: Listener, shutdown: Shutdown) {
+    tokio::spawn(async move {
+        let served = instance.serve(listener, shutdown, Limits::default()).await;
+        served.expect("no role ends by itself");
+    });
+}
+
+/// A deployment with the runtime that it lives on. Tests share it for as long as one of them runs:
+/// the last one stops it, and its directory goes.
+struct Hosted {
+    deployment: Option<Deployment>,
+    runtime: Runtime,
+}
+
+impl Hosted {
+    fn start() -> Self {
+        let runtime = Runtime::new().unwrap();
+        let deployment = Deployment::start(Arc::new(SystemClock));
+        let deployment = Some(runtime.block_on(deployment));
+        Self {
+            deployment,
+            runtime,
+        }
+    }
+
+    fn deployment(&self) -> &Deployment {
+        self.deployment.as_ref().unwrap()
+    }
+}
+
+type Slot = Mutex<Weak<Hosted>>;
+static SHARED: Slot = Mutex::new(Weak::new());
+static OTHER: Slot = Mutex::new(Weak::new());
+
+fn shared(slot: &Slot) -> Arc<Hosted> {
+    let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(hosted) = slot.upgrade() {
+        return hosted;
+    }
+    let hosted = Arc::new(Hosted::start());
+    *slot = Arc::downgrade(&hosted);
+    hosted
+}
+
+/// Runs a test with a deployment.
+pub fn e2e(test: impl AsyncFnOnce(&Deployment)) {
+    let hosted = shared(&SHARED);
+    hosted.runtime.block_on(test(hosted.deployment()));
+}
+
+/// Runs a test with a deployment and another one, which nobody of the first trusts.
+pub fn e2e_with_other(test: impl AsyncFnOnce(&Deployment, &Deployment)) {
+    let (hosted, other) = (shared(&SHARED), shared(&OTHER));
+    let test = test(hosted.deployment(), other.deployment());
+    hosted.runtime.block_on(test);
+}
