@@ -21,6 +21,7 @@ const EMBEDDED: &[&str] = &[
     "crates/identity",
     "crates/trust",
     "crates/ca-client",
+    "crates/sign",
 ];
 
 /// Variants that no test can reach, and why.
