@@ -29,5 +29,5 @@ pub use client::{Client, statement, verify_artifact, verify_policy};
 pub use deployment::{Deployment, e2e, e2e_with_other};
 pub use forgery::{Forgery, Scts};
 pub use liar::{Liar, Lie, text};
-pub use oracle::{BrokenRandom, MockClock};
+pub use oracle::{BrokenRandom, clock_at};
 pub use proxy::Proxy;

@@ -1,33 +1,17 @@
 //! Clocks and random generators that do what a test wants.
 
-use std::sync::Mutex;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
-use waxseal_crypto::{Clock, Random, RandomError, Time};
+use waxseal_crypto::{Random, RandomError, Time};
 use waxseal_crypto_aws_lc::OsRandom;
+use waxseal_testkit::MockClock;
 
-/// A clock that stands still until it is told to go on.
-#[derive(Debug)]
-pub struct MockClock(Mutex<Time>);
-
-impl MockClock {
-    /// A clock that shows `time`.
-    pub fn at(time: Time) -> Self {
-        Self(Mutex::new(time))
-    }
-
-    /// Goes on.
-    pub fn advance(&self, by: Duration) {
-        let mut time = self.0.lock().unwrap();
-        *time = time.checked_add(by).unwrap();
-    }
-}
-
-impl Clock for MockClock {
-    fn now(&self) -> Time {
-        *self.0.lock().unwrap()
-    }
+/// A clock that stands still at a time.
+pub fn clock_at(time: Time) -> Arc<MockClock> {
+    let clock = MockClock::new();
+    clock.set(time);
+    Arc::new(clock)
 }
 
 /// A generator that works so many times, and then fails for ever.

@@ -24,9 +24,11 @@ fn an_entry_that_is_there_is_found_around_the_edges_of_tiles() {
         let liar = Liar::before(&deployment.transport);
         let key = own_key(REPEATABLE);
         let policy = VerificationPolicy::key(key.public_key().clone(), ValidFor::always());
+        let session_key = Arc::clone(&key);
         let session = client.context(&liar).with_key(key).unwrap();
         let sign = async |name: &str| session.sign(&payload(&session, name.as_bytes())).await;
         let mut names = BTreeMap::new();
+        let mut at_255 = String::new();
         // Entry 0 is the log's own. These are acknowledged in any order.
         let first: Vec<_> = (1..254).map(|number| format!("file {number}")).collect();
         let payloads: Vec<_> = first
@@ -42,6 +44,9 @@ fn an_entry_that_is_there_is_found_around_the_edges_of_tiles() {
             let size = index + 1;
             assert_eq!(place(&signed), (index, size));
             names.insert(index, name);
+            if size == 255 {
+                at_255 = fetch(deployment, "checkpoint").await;
+            }
             for again in [1, 128, 253, 254, 255, 256, 257, 258] {
                 let Some(name) = names.get(&again) else {
                     continue;
@@ -69,6 +74,26 @@ fn an_entry_that_is_there_is_found_around_the_edges_of_tiles() {
                 .any(|path| path.contains("/tile/entries/001.p/"))
         );
         assert!(asked.iter().any(|path| path.contains("/tile/1/000.p/")));
+
+        // A partial tile may be gone once it is full: the full one has what was in it.
+        let liar = Liar::before(&deployment.transport)
+            .about("checkpoint", checkpoint(at_255))
+            .about(".p/255", gone());
+        let context = client.context(&liar);
+        let session = context.with_key(session_key).unwrap();
+        for again in [1, 254] {
+            let name = payload(&session, names[&again].as_bytes());
+            let recovered = session.sign(&name).await.unwrap();
+            assert_eq!(place(&recovered), (again, 255));
+        }
+        let asked = liar.asked();
+        assert!(asked.iter().any(|path| path.ends_with("/tile/0/000.p/255")));
+        assert!(asked.iter().any(|path| path.ends_with("/tile/0/000")));
+        // What was not in the tree yet has no proof in it.
+        let late = payload(&session, names[&255].as_bytes());
+        let late = session.sign(&late).await.unwrap_err();
+        assert_error!(late, SigningError::LogRecovery { source, .. }
+            if matches!(**source, RecoveryError::NotPublished { index: 255, size: 255 }));
     });
 }
 
@@ -158,6 +183,16 @@ fn log_recovery() {
         let again = Again::new(deployment).await;
         let index = u64::try_from(again.index).unwrap();
         again.through(&again.liar()).await.unwrap();
+
+        // Some logs serve their tiles at the root.
+        let liar = again.liar().about("/api/v2/checkpoint", gone());
+        let recovered = again.through(&liar).await.unwrap();
+        assert_eq!(place(&recovered).0, again.index);
+        assert!(
+            liar.asked()
+                .iter()
+                .any(|path| path.starts_with("/tile/entries/"))
+        );
 
         // Nothing is fetched for an index that no proof can hold.
         let liar = again.liar().about(LOG, at(u64::MAX));

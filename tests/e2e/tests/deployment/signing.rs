@@ -7,8 +7,9 @@ use waxseal_crypto::{Clock as _, SignatureAlgorithm};
 use waxseal_crypto_aws_lc::SystemClock;
 use waxseal_formats::KeyMaterial;
 use waxseal_sign::{Payload, Progress, SigningContext, SigningError, Step};
+use waxseal_testkit::MockClock;
 use waxseal_tests_e2e::{
-    Client, Deployment, Liar, MockClock, e2e, statement, verify_artifact, verify_policy,
+    Client, Deployment, Liar, clock_at, e2e, statement, verify_artifact, verify_policy,
 };
 use waxseal_verify::{
     IdentityRule, SubjectKind, TimeSource, ValidFor, VerificationPolicy, VerifyError,
@@ -210,7 +211,7 @@ fn nothing_is_logged_before_everything_else_is_there() {
 fn with_clock(test: impl AsyncFnOnce(&Deployment, &Arc<MockClock>)) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
-        let clock = Arc::new(MockClock::at(SystemClock.now().truncated_to_second()));
+        let clock = clock_at(SystemClock.now().truncated_to_second());
         let deployment = Deployment::start(clock.clone()).await;
         test(&deployment, &clock).await;
     });
@@ -276,7 +277,7 @@ fn clocks_may_differ_by_seconds() {
             let token = deployment.log_in(&deployment.somebody()).await;
             let now = SystemClock.now().checked_sub(Duration::from_secs(behind));
             let client = Client {
-                clock: Arc::new(MockClock::at(now.unwrap())),
+                clock: clock_at(now.unwrap()),
                 ..Client::of(deployment)
             };
             let session = client.context(&*deployment.transport).certify(token).await;
