@@ -6,7 +6,7 @@ use waxseal_transport::{BoxFuture, Headers, Method};
 
 use super::*;
 
-const ISSUER: &str = "http://localhost:1/auth";
+const ISSUER: &str = "http://localhost:2/auth";
 
 /// Answers in order, whatever is asked; what was asked is kept.
 struct Canned {
