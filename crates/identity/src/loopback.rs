@@ -211,6 +211,7 @@ fn callback_query<'a>(head: &'a str, host: &str) -> Result<&'a str, &'static str
 fn respond(stream: &mut TcpStream, status: &str, text: &str) -> io::Result<()> {
     let page = format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
          <meta name=\"color-scheme\" content=\"light dark\"><title>Log-in</title><p>{text}</p></html>\n"
     );
     let length = page.len();

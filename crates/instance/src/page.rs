@@ -50,13 +50,17 @@ pub(crate) fn text(settings: &Settings) -> String {
         .groups()
         .iter()
         .map(|group| {
-            let lines = group.lines.join("\n");
-            format!("<h2>{}</h2><pre>{}</pre>", group.title, escaped(&lines))
+            // A box each: a line that is too long for the page breaks, and is still one command.
+            let lines = group.lines.iter();
+            let boxes: String = lines
+                .map(|line| format!("<pre><code>{}</code></pre>", escaped(line)))
+                .collect();
+            format!("<h2>{}</h2>{boxes}", group.title)
         })
         .collect();
     format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\">\
-         <meta name=\"viewport\" content=\"width=device-width\">\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
          <title>{name}: a private Sigstore</title>\
          <link rel=\"stylesheet\" href=\"/auth/style.css\">\
          <header>{name}</header><main><h1>A private Sigstore</h1>\

@@ -56,15 +56,25 @@ pub(super) fn address(
     } else {
         String::new()
     };
+    let way = if service.config.is_outbox() {
+        "This instance sends no mail: your code will be on its terminal, and in its outbox folder."
+    } else {
+        "We send a code to your e-mail address."
+    };
+    let submit = if service.config.is_outbox() {
+        "Make a code"
+    } else {
+        "Send me a code"
+    };
     let body = format!(
-        "<p>A program on your computer asks who you are, so that it can sign in your name. We send \
-         a code to your e-mail address.</p>{consent}{error}\
+        "<p>A program on your computer asks who you are, so that it can sign in your name. \
+         {way}</p>{consent}{error}\
          <form method=\"post\" action=\"{path}{EMAIL}\">\
          <input type=\"hidden\" name=\"request\" value=\"{request}\">\
          <label for=\"email\">E-mail address</label>\
          <input id=\"email\" name=\"email\" type=\"email\" autocomplete=\"email\" required \
          maxlength=\"254\" value=\"{known}\"{described}>\
-         <button type=\"submit\">Send me a code</button></form>{cancel}",
+         <button type=\"submit\">{submit}</button></form>{cancel}",
         error = alert(error),
         described = describe(error),
         known = Escaped(known),
@@ -104,6 +114,11 @@ pub(super) fn code(
     } else {
         "If this address may log in here, a code is on its way to it."
     };
+    let another = if service.config.is_outbox() {
+        "Make another code"
+    } else {
+        "Send another code"
+    };
     let copied = if login.redirect_uri == waxseal_identity::OUT_OF_BAND {
         format!(
             "<p class=\"notice\">The program <strong>{}</strong> will ask you to copy a second \
@@ -125,7 +140,7 @@ pub(super) fn code(
          <form method=\"post\" action=\"{path}{EMAIL}\">\
          <input type=\"hidden\" name=\"request\" value=\"{request}\">\
          <input type=\"hidden\" name=\"email\" value=\"{address}\">\
-         <button type=\"submit\" class=\"plain\">Send another code</button></form>\
+         <button type=\"submit\" class=\"plain\">{another}</button></form>\
          <p><a href=\"{path}{EMAIL}?request={request}\">Use another address</a></p>{cancel}",
         error = alert(error),
         described = describe(error),
