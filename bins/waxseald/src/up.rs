@@ -148,8 +148,19 @@ fn beside() -> Option<String> {
         return None;
     }
     let here = env::current_dir().ok()?;
-    let path = path.strip_prefix(here).map(Path::to_owned).unwrap_or(path);
-    path.to_str().map(str::to_owned)
+    typed(&path, &here)
+}
+
+/// What a shell needs to find a program from here: a bare name would be looked up on the PATH.
+fn typed(path: &Path, here: &Path) -> Option<String> {
+    let short = path.strip_prefix(here).unwrap_or(path);
+    let is_bare = short.components().count() == 1;
+    let text = short.to_str()?;
+    Some(if is_bare {
+        format!("./{text}")
+    } else {
+        text.to_owned()
+    })
 }
 
 #[expect(
@@ -163,4 +174,29 @@ fn is_on_path() -> bool {
 
 fn client() -> PathBuf {
     PathBuf::from(format!("waxseal{}", env::consts::EXE_SUFFIX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_as_a_shell_finds_them() {
+        let check = |path: &str, here: &str, expected: &str| {
+            let found = typed(Path::new(path), Path::new(here));
+            assert_eq!(found.as_deref(), Some(expected));
+        };
+        check(
+            "/src/target/release/waxseal",
+            "/src",
+            "target/release/waxseal",
+        );
+        check(
+            "/src/target/release/waxseal",
+            "/src/target/release",
+            "./waxseal",
+        );
+        check("/opt/waxseal", "/src", "/opt/waxseal");
+        check("/waxseal", "/", "./waxseal");
+    }
 }
