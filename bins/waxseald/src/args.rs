@@ -21,11 +21,15 @@ pub(crate) enum Command {
 
 const EXAMPLES: &str = "\
 Examples:
-  waxseald up --demo                       # on an empty directory: see it sign and verify
-  waxseald up                              # for this machine alone, at http://localhost:8383
-  waxseald up --listen 127.0.0.1:8383 --behind-tls-proxy --url https://sig.example.com
+  # see it sign and verify
+  waxseald up --demo
+  # for this machine alone, at http://localhost:8383
+  waxseald up
+  # for others: [smtp] in DIR/waxseald.toml, and a proxy that speaks TLS
+  waxseald up --behind-tls-proxy --url https://sig.example.com
 
-Exit codes: 0 stopped by a signal · 1 cannot start, or cannot go on safely · 2 usage";
+Exit codes: 0 stopped by a signal · 1 cannot start, or cannot go on safely ·
+  2 usage";
 
 /// Runs every role on one directory, which is made on the first start
 #[derive(Debug, Clone, clap::Args)]

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use super::sign::LoginArgs;
 use super::{OutputArgs, TrustArgs};
 
-/// Shows who you are to an instance
+/// Obtains identity tokens, for programs that take one
 #[derive(Debug, Args)]
 pub(crate) struct IdentityCommandArgs {
     #[command(subcommand)]

@@ -8,13 +8,16 @@ use super::{OutputArgs, TrustArgs};
 
 const SIGN_EXAMPLES: &str = "\
 Examples:
-  waxseal sign app.tar.gz                            # opens the log-in page, or takes the CI job's identity
-  waxseal sign --instance waxseal-data *.tar.gz      # one log-in, one certificate, one bundle each
+  # opens the log-in page, or takes the CI job's identity
+  waxseal sign app.tar.gz
+  # one log-in and one certificate for all, one bundle each
+  waxseal sign --instance waxseal-data *.tar.gz
   waxseal sign app.tar.gz --identity-token @token.jwt
   waxseal sign app.tar.gz --key release.key
 
-Exit codes: 0 signed · 1 internal · 2 usage · 3 an answer does not hold · 6 malformed · 7 trust root ·
-8 no identity · 9 a service is unavailable · 10 refused, such as to overwrite a bundle";
+Exit codes: 0 signed · 1 internal · 2 usage · 3 an answer does not hold ·
+  6 malformed · 7 trust root · 8 no identity · 9 a service is unavailable ·
+  10 refused, such as to overwrite a bundle";
 
 const ATTEST_EXAMPLES: &str = "\
 Examples:

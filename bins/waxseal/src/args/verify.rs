@@ -8,15 +8,18 @@ use super::{IdentityArgs, OutputArgs, TrustArgs};
 
 const EXAMPLES: &str = "\
 Examples:
-  waxseal verify app.tar.gz --identity you@example.com --issuer https://accounts.google.com
-  waxseal verify app.tar.gz --issuer https://token.actions.githubusercontent.com \\
-      --identity-glob 'https://github.com/acme/app/.github/workflows/release.yml@refs/tags/v*'
+  waxseal verify app.tar.gz --identity you@example.com \\
+      --issuer https://accounts.google.com
+  waxseal verify app.tar.gz \\
+      --issuer https://token.actions.githubusercontent.com \\
+      --identity-glob 'https://github.com/acme/app/.github/workflows/*@refs/tags/v*'
   waxseal verify sha256:9f86d081… --bundle app.sigstore.json --key release.pub
   waxseal verify app.tar.gz --instance waxseal-data --identity you@example.com \\
       --issuer http://localhost:8383/auth
 
-Exit codes: 0 verified · 1 internal · 2 usage · 3 does not hold · 4 not who or what was asked for ·
-5 no bundle found · 6 malformed or unsupported · 7 trust root";
+Exit codes: 0 verified · 1 internal · 2 usage · 3 does not hold ·
+  4 not who or what was asked for · 5 no bundle found ·
+  6 malformed or unsupported · 7 trust root";
 
 /// Checks who signed a file, and when
 #[derive(Debug, Args)]
