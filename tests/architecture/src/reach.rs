@@ -95,7 +95,7 @@ pub const REACH: &[ReachRule] = &[
         ],
         at_most: None,
     },
-    // The nearest peer with aws-lc takes 54; most of ours come with x509-parser.
+    // The nearest peer with aws-lc takes 54; what ours are is in docs/adr/0002.
     ReachRule {
         package: "waxseal-verify",
         never: CORE,
