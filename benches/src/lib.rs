@@ -1,9 +1,9 @@
 //! Benches that print our figures beside those of peers, measured in the same run.
 //!
 //! **What it is.** Programs, one per question: `verify` (the library beside the nearest Rust peer,
-//! and where the time goes), `command` (the command line beside cosign),
-//! `build-time` (what it costs to depend on us). Each prints a table; none
-//! asserts, because figures move with the machine. Ratios within one run do not.
+//! and where the time goes), `command` (the command line beside cosign), `build-time` (what it
+//! costs to depend on us), `log-load` (an instance under load). Each prints a table; none asserts,
+//! because figures move with the machine. Ratios within one run do not.
 //!
 //! **In scope.** Cases from the public conformance suite, interleaved repetitions, a provider that
 //! counts.
@@ -24,6 +24,7 @@
 
 mod case;
 mod counting;
+pub mod load;
 mod program;
 mod samples;
 mod table;

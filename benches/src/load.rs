@@ -1,0 +1,118 @@
+//! Load on an instance: how it is made, what it is made of, and what becomes of the answers.
+
+mod authority;
+mod entries;
+mod pace;
+mod stamps;
+mod workflow;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, anyhow, ensure};
+use waxseal_formats::TrustedRoot;
+
+pub use authority::Certificates;
+pub use entries::Entries;
+pub use pace::{Pace, Paced, pace};
+pub use stamps::Timestamps;
+pub use workflow::workflow_certificate;
+
+/// One kind of work that a server is given: requests before the clock starts, answers verified
+/// after it has stopped, so that neither counts.
+pub trait Work {
+    /// What was asked, as far as the answer must be compared with it.
+    type Asked: Send + Sync + 'static;
+
+    /// Where it is posted, how it is called, and header lines of its own.
+    fn endpoint(&self) -> Endpoint;
+
+    /// One more request.
+    ///
+    /// # Errors
+    /// If it cannot be made.
+    fn request(&mut self) -> Result<(Vec<u8>, Self::Asked)>;
+
+    /// Verifies an answer.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    fn verify(&self, asked: &Self::Asked, answer: &[u8]) -> Result<()>;
+}
+
+/// Where work is posted.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Endpoint {
+    /// The path.
+    pub path: &'static str,
+    /// The content type.
+    pub content_type: &'static str,
+    /// Further header lines, each ended.
+    pub lines: String,
+    /// The status of success.
+    pub status: u16,
+}
+
+/// A running instance, as its clients know it.
+#[derive(Debug, Clone)]
+pub struct Target {
+    data: PathBuf,
+    port: u16,
+    root: TrustedRoot,
+}
+
+impl Target {
+    /// The instance that runs on a data directory, at localhost.
+    ///
+    /// # Errors
+    /// If its files for clients cannot be read.
+    pub fn of(data: &Path) -> Result<Self> {
+        let path = data.join("client").join(waxseal_instance::TRUSTED_ROOT);
+        let file = std::fs::read(&path).with_context(|| path.display().to_string())?;
+        let root = TrustedRoot::from_json(&file)?;
+        let log = root.tlogs.first().context("there is no log")?;
+        let port = log
+            .base_url
+            .strip_prefix("http://localhost:")
+            .and_then(|port| port.parse().ok());
+        let port = port.with_context(|| format!("{} is not on loopback", log.base_url))?;
+        let data = data.to_owned();
+        Ok(Self { data, port, root })
+    }
+
+    /// Its port on loopback.
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Its data directory.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// Logs in by e-mail code; the token lives for some minutes and serves for many certificates.
+    ///
+    /// # Errors
+    /// What the broker says.
+    pub async fn token(&self) -> Result<String> {
+        let transport = waxseal_transport_reqwest::ReqwestTransport::builder().build()?;
+        let random = waxseal_crypto_aws_lc::OsRandom;
+        let mailbox = waxseal_instance::OutboxReader::new(self.data.join("outbox"));
+        let issuer = format!("http://localhost:{}/auth", self.port);
+        let address = waxseal_instance::DEMO_IDENTITY;
+        let token =
+            waxseal_instance::email_login(&transport, &random, &issuer, address, &mailbox).await?;
+        Ok(token.expose().to_owned())
+    }
+}
+
+/// An error in words becomes one with a cause.
+fn told<T>(outcome: Result<T, String>) -> Result<T> {
+    outcome.map_err(|error| anyhow!(error))
+}
+
+/// The one element of a list.
+fn only<'a, T>(list: &'a [T], what: &str) -> Result<&'a T> {
+    ensure!(list.len() == 1, "an instance has one {what}");
+    list.first().context("there is none")
+}

@@ -1,0 +1,55 @@
+//! Entries for the log: distinct, each with a real signature and a real certificate.
+
+use anyhow::Result;
+use waxseal_tests_simulation::{Acknowledgement, Author, ENTRIES, Entry, log_key};
+use waxseal_tlog::LogKey;
+
+use super::{Endpoint, Target, Work, told};
+
+/// Work for the transparency log.
+pub struct Entries {
+    author: Author,
+    key: LogKey,
+    about: String,
+    made: u64,
+}
+
+impl Entries {
+    /// Entries by an author, for the log of an instance; `about` makes them distinct from others.
+    ///
+    /// # Errors
+    /// If the log's key is not known.
+    pub fn new(target: &Target, author: Author, about: &str) -> Result<Self> {
+        Ok(Self {
+            author,
+            key: told(log_key(target.data()))?,
+            about: about.to_owned(),
+            made: 0,
+        })
+    }
+}
+
+impl Work for Entries {
+    type Asked = Entry;
+
+    fn endpoint(&self) -> Endpoint {
+        Endpoint {
+            path: ENTRIES,
+            content_type: "application/json",
+            lines: String::new(),
+            status: 201,
+        }
+    }
+
+    fn request(&mut self) -> Result<(Vec<u8>, Entry)> {
+        self.made += 1;
+        let about = format!("{} {}", self.about, self.made);
+        let mut entry = told(self.author.entry(&about))?;
+        Ok((std::mem::take(&mut entry.request), entry))
+    }
+
+    /// The bytes, the inclusion proof, and the signature of the checkpoint.
+    fn verify(&self, asked: &Entry, answer: &[u8]) -> Result<()> {
+        told(Acknowledgement::verify(answer, asked, &self.key)).map(drop)
+    }
+}

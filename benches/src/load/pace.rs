@@ -1,0 +1,181 @@
+//! Closed and open loops: connections that are kept alive, and the time of every answer.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use tokio::task::JoinSet;
+use waxseal_tests_simulation::Connection;
+
+use super::{Endpoint, Target, Work};
+use crate::Samples;
+
+/// How requests follow each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Pace {
+    /// This many connections, each with one request at a time, and no pause.
+    Closed(usize),
+    /// This many requests a second, whatever becomes of them; times count from when a request was
+    /// due, so that a server that stalls is not spared.
+    Open(u32),
+}
+
+/// Connections of an open loop: more requests than this are not under way at one time.
+const OPEN_CONNECTIONS: usize = 128;
+
+/// Work done at a pace.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Paced {
+    /// The time of every request.
+    pub times: Samples,
+    /// From the first request to the last answer.
+    pub took: Duration,
+    /// The length of a request's body, bytes.
+    pub body: usize,
+}
+
+impl Paced {
+    /// Answers a second.
+    #[expect(
+        clippy::as_conversions,
+        clippy::cast_precision_loss,
+        reason = "a rate to be looked at"
+    )]
+    pub fn rate(&self) -> f64 {
+        self.times.count() as f64 / self.took.as_secs_f64()
+    }
+}
+
+struct Asking<A> {
+    body: Vec<u8>,
+    asked: A,
+}
+
+struct Answered<A> {
+    asked: A,
+    answer: Vec<u8>,
+    time: Duration,
+}
+
+/// Gives a server at most `most` pieces of work for at most `time`, then verifies every answer.
+///
+/// # Errors
+/// Any answer that is no success or does not verify: figures of a server that breaks its word are
+/// worth nothing.
+pub async fn pace<W: Work>(
+    target: &Target,
+    work: &mut W,
+    pace: Pace,
+    most: usize,
+    time: Duration,
+) -> Result<Paced> {
+    let mut queue = VecDeque::with_capacity(most);
+    for _ in 0..most {
+        let (body, asked) = work.request()?;
+        queue.push_back(Asking { body, asked });
+    }
+    let body = queue.front().map_or(0, |one| one.body.len());
+    let endpoint = Arc::new(work.endpoint());
+    let queue = Arc::new(Mutex::new(queue));
+    let connections = match pace {
+        Pace::Closed(connections) => connections,
+        Pace::Open(_) => OPEN_CONNECTIONS,
+    };
+    let mut open = Vec::new();
+    for _ in 0..connections {
+        open.push(Connection::open(target.port()).await?);
+    }
+    let begin = Instant::now();
+    let due = Due {
+        begin,
+        end: begin + time,
+        every: match pace {
+            Pace::Closed(_) => None,
+            Pace::Open(rate) => Some(Duration::from_secs(1) / rate.max(1)),
+        },
+        total: most,
+    };
+    let mut workers = JoinSet::new();
+    for connection in open {
+        let (queue, endpoint) = (Arc::clone(&queue), Arc::clone(&endpoint));
+        workers.spawn(ask(connection, endpoint, queue, due));
+    }
+    let mut answered = Vec::new();
+    while let Some(done) = workers.join_next().await {
+        answered.extend(done??);
+    }
+    let took = begin.elapsed();
+    ensure!(!answered.is_empty(), "nothing was answered");
+    let mut times = Samples::default();
+    for one in &answered {
+        work.verify(&one.asked, &one.answer)?;
+        times.add(one.time);
+    }
+    Ok(Paced { times, took, body })
+}
+
+/// When requests are due.
+#[derive(Clone, Copy)]
+struct Due {
+    begin: Instant,
+    end: Instant,
+    every: Option<Duration>,
+    total: usize,
+}
+
+impl Due {
+    /// When the next request is due, `left` of them being there yet.
+    fn next(&self, left: usize) -> Instant {
+        let number = u32::try_from(self.total - left).unwrap_or(u32::MAX);
+        match self.every {
+            Some(every) => self.begin + every * number,
+            None => Instant::now(),
+        }
+    }
+}
+
+async fn ask<A>(
+    mut connection: Connection,
+    endpoint: Arc<Endpoint>,
+    queue: Arc<Mutex<VecDeque<Asking<A>>>>,
+    due: Due,
+) -> Result<Vec<Answered<A>>> {
+    let mut answered = Vec::new();
+    loop {
+        let next = {
+            let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
+            let at = due.next(queue.len());
+            queue.pop_front().map(|asking| (at, asking))
+        };
+        let Some((at, Asking { body, asked })) = next else {
+            return Ok(answered);
+        };
+        if at >= due.end {
+            return Ok(answered);
+        }
+        tokio::time::sleep_until(at.into()).await;
+        let Endpoint {
+            path,
+            content_type,
+            lines,
+            status,
+        } = endpoint.as_ref();
+        let answer = connection.post_as(path, content_type, lines, &body).await;
+        let time = at.elapsed();
+        let answer = answer.with_context(|| format!("POST {path}"))?;
+        ensure!(
+            answer.status == *status,
+            "POST {path}: {} {}",
+            answer.status,
+            answer.text().chars().take(300).collect::<String>()
+        );
+        answered.push(Answered {
+            asked,
+            answer: answer.body,
+            time,
+        });
+    }
+}
