@@ -1,5 +1,6 @@
 //! `waxseal verify`: one verdict for each artifact, said where it is made.
 
+mod checks;
 pub(crate) mod explain;
 mod plan;
 pub(crate) mod report;

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use waxseal_verify::{Signer, TimeSource, Verified, VerifiedEntry, VerifiedTime};
 
+use super::checks;
 use crate::args::OutputArgs;
 use crate::outcome::{Class, Failure};
 use crate::terminal::{beyond_ascii, visible};
@@ -48,6 +49,8 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     logs: Vec<Value>,
     trust: Value,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    checks: Vec<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     statement: Option<Box<RawValue>>,
 }
@@ -212,6 +215,10 @@ impl<'a> Report<'a> {
             log: logs.first().cloned(),
             logs,
             trust: json!({ "source": self.trust }),
+            checks: match verdict {
+                Ok(verified) => checks::passed(verified),
+                Err(failure) => checks::failed(failure.code).into_iter().collect(),
+            },
             statement: statement.and_then(|s| RawValue::from_string(s.to_json_line()).ok()),
         }
     }
