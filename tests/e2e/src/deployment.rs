@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
+use tokio::task::JoinHandle;
 use waxseal_crypto::Clock;
 use waxseal_crypto_aws_lc::{OsRandom, SystemClock, provider};
 use waxseal_formats::ClientTrustConfig;
@@ -14,7 +15,7 @@ use waxseal_instance::{
     Birth, Config, DataDir, Flags, Instance, Keys, LogStores, Nowhere, OutboxReader, Part,
     RouterTransport, Stores, World, email_login, provision, write_client_files,
 };
-use waxseal_serve::{HostCheck, Limits, Listen, Listener, Shutdown};
+use waxseal_serve::{Fatal, HostCheck, Limits, Listen, Listener, Shutdown};
 use waxseal_store_embedded::{IdentityStore, LogLedger, LogObjects, Outbox};
 
 /// A private Sigstore.
@@ -32,7 +33,8 @@ pub struct Deployment {
     data: DataDir,
     people: AtomicUsize,
     shutdown: Shutdown,
-    _folder: TempDir,
+    running: JoinHandle<Result<(), Fatal>>,
+    folder: TempDir,
 }
 
 impl Deployment {
@@ -63,7 +65,7 @@ impl Deployment {
         let router = instance.router(HostCheck::loopback(listener.port(), false));
         let transport = RouterTransport::new(instance.url().url(), router, Arc::new(Nowhere));
         let shutdown = Shutdown::new();
-        serve(Arc::clone(&instance), listener, shutdown.clone());
+        let running = serve(Arc::clone(&instance), listener, shutdown.clone());
         instance.ready().await.unwrap();
         Self {
             instance,
@@ -74,7 +76,8 @@ impl Deployment {
             data,
             people: AtomicUsize::new(0),
             shutdown,
-            _folder: folder,
+            running,
+            folder,
         }
     }
 
@@ -104,6 +107,13 @@ impl Deployment {
         format!("person-{number}@example.com")
     }
 
+    /// Stops in good order, and asserts that no role had ended before. The directory goes.
+    pub async fn stop(self) {
+        self.shutdown.trigger();
+        self.running.await.unwrap().unwrap();
+        self.folder.close().unwrap();
+    }
+
     /// Logs in by e-mail code, through the pages that a browser sees.
     pub async fn log_in(&self, address: &str) -> IdentityToken {
         let mail = OutboxReader::new(self.outbox());
@@ -111,12 +121,6 @@ impl Deployment {
         email_login(&*self.transport, &OsRandom, &issuer, address, &mail)
             .await
             .unwrap()
-    }
-}
-
-impl Drop for Deployment {
-    fn drop(&mut self) {
-        self.shutdown.trigger();
     }
 }
 
@@ -138,11 +142,12 @@ fn stores(data: &DataDir) -> Stores {
     }
 }
 
-fn serve(instance: Arc<Instance>, listener: Listener, shutdown: Shutdown) {
-    tokio::spawn(async move {
-        let served = instance.serve(listener, shutdown, Limits::default()).await;
-        served.expect("no role ends by itself");
-    });
+fn serve(
+    instance: Arc<Instance>,
+    listener: Listener,
+    shutdown: Shutdown,
+) -> JoinHandle<Result<(), Fatal>> {
+    tokio::spawn(async move { instance.serve(listener, shutdown, Limits::default()).await })
 }
 
 /// A deployment with the runtime that it lives on. Tests share it for as long as one of them runs:
@@ -168,6 +173,14 @@ impl Hosted {
     }
 }
 
+impl Drop for Hosted {
+    fn drop(&mut self) {
+        if let Some(deployment) = self.deployment.take() {
+            self.runtime.block_on(deployment.stop());
+        }
+    }
+}
+
 type Slot = Mutex<Weak<Hosted>>;
 static SHARED: Slot = Mutex::new(Weak::new());
 static OTHER: Slot = Mutex::new(Weak::new());
@@ -186,6 +199,16 @@ fn shared(slot: &Slot) -> Arc<Hosted> {
 pub fn e2e(test: impl AsyncFnOnce(&Deployment)) {
     let hosted = shared(&SHARED);
     hosted.runtime.block_on(test(hosted.deployment()));
+}
+
+/// Runs a test with a deployment of its own, which nobody else writes to, under that clock.
+pub fn e2e_alone(clock: Arc<dyn Clock>, test: impl AsyncFnOnce(&Deployment)) {
+    let runtime = Runtime::new().unwrap();
+    runtime.block_on(async {
+        let deployment = Deployment::start(clock).await;
+        test(&deployment).await;
+        deployment.stop().await;
+    });
 }
 
 /// Runs a test with a deployment and another one, which nobody of the first trusts.

@@ -26,7 +26,7 @@ mod proxy;
 
 pub use cli::{Outcome, waxseal};
 pub use client::{Client, statement, verify_artifact, verify_policy};
-pub use deployment::{Deployment, e2e, e2e_with_other};
+pub use deployment::{Deployment, e2e, e2e_alone, e2e_with_other};
 pub use forgery::{Forgery, Scts};
 pub use liar::{Liar, Lie, text};
 pub use oracle::{BrokenRandom, clock_at};

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use waxseal_crypto::{Clock as _, Digest, HashAlgorithm, SignatureAlgorithm, Signer};
 use waxseal_crypto_aws_lc::SystemClock;
 use waxseal_sign::{Payload, RecoveryError, Session, SignedBundle, SigningError};
-use waxseal_tests_e2e::{BrokenRandom, Client, Deployment, Liar, Lie, e2e, text, verify_policy};
+use waxseal_tests_e2e::{
+    BrokenRandom, Client, Deployment, Liar, Lie, e2e, e2e_alone, text, verify_policy,
+};
 use waxseal_tlog::EntryBundle;
 use waxseal_transport::{Request, Response, Transport as _, TransportError};
 use waxseal_verify::{ValidFor, VerificationPolicy};
@@ -19,7 +21,8 @@ const REPEATABLE: SignatureAlgorithm = SignatureAlgorithm::Ed25519ph;
 
 #[test]
 fn an_entry_that_is_there_is_found_around_the_edges_of_tiles() {
-    e2e_alone(async |deployment| {
+    // A log that nobody else makes grow.
+    e2e_alone(Arc::new(SystemClock), async |deployment| {
         let client = Client::of(deployment);
         let liar = Liar::before(&deployment.transport);
         let key = own_key(REPEATABLE);
@@ -102,15 +105,6 @@ fn place(signed: &SignedBundle) -> (i64, i64) {
     let entry = &signed.bundle.material.tlog_entries[0];
     let proof = entry.inclusion_proof.as_ref().unwrap();
     (entry.log_index, proof.tree_size)
-}
-
-/// A log of its own, so that nobody else makes it grow.
-fn e2e_alone(test: impl AsyncFnOnce(&Deployment)) {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    runtime.block_on(async {
-        let deployment = Deployment::start(Arc::new(SystemClock)).await;
-        test(&deployment).await;
-    });
 }
 
 /// One signing whose entry is in the log already, with lies on the way to its recovery.

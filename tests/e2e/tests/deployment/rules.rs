@@ -18,7 +18,9 @@ use waxseal_instance::{
 };
 use waxseal_serve::{Listen, ListenError};
 use waxseal_sign::{Endpoints, SignedBundle};
-use waxseal_tests_e2e::{Client, Deployment, Liar, Lie, e2e, text, verify_artifact, verify_policy};
+use waxseal_tests_e2e::{
+    Client, Deployment, Liar, Lie, e2e, e2e_alone, text, verify_artifact, verify_policy,
+};
 use waxseal_tlog::EntryBundle;
 use waxseal_transport::{BoxFuture, Method, Request, Response, Transport, TransportError};
 use waxseal_verify::{IdentityRule, VerificationPolicy, Verifier};
@@ -425,14 +427,12 @@ fn mail_in_the_outbox_is_its_owners_alone_and_the_issuer_is_the_connector() {
 
 #[test]
 fn nobody_gets_index_0() {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    runtime.block_on(async {
-        let deployment = Deployment::start(Arc::new(SystemClock)).await;
-        let answer = ask(&deployment, Request::get(url(&deployment, "/checkpoint"))).await;
+    e2e_alone(Arc::new(SystemClock), async |deployment| {
+        let answer = ask(deployment, Request::get(url(deployment, "/checkpoint"))).await;
         let checkpoint = String::from_utf8(answer.body).unwrap();
         assert!(checkpoint.starts_with("localhost\n1\n"), "{checkpoint}");
-        let entries = url(&deployment, "/tile/entries/000.p/1");
-        let answer = ask(&deployment, Request::get(entries)).await;
+        let entries = url(deployment, "/tile/entries/000.p/1");
+        let answer = ask(deployment, Request::get(entries)).await;
         let bundle = EntryBundle::parse(&answer.body, 1).unwrap();
         let entry: Value = serde_json::from_slice(&bundle.entries()[0]).unwrap();
         assert_eq!(entry["kind"], "hashedrekord");
@@ -440,7 +440,7 @@ fn nobody_gets_index_0() {
         use base64::Engine as _;
         let digest = base64::engine::general_purpose::STANDARD.encode(sha256(b"localhost"));
         assert_eq!(entry["spec"]["hashedRekordV002"]["data"]["digest"], digest);
-        let (_, signed) = signed(&deployment).await;
+        let (_, signed) = signed(deployment).await;
         assert_eq!(signed.bundle.material.tlog_entries[0].log_index, 1);
     });
 }

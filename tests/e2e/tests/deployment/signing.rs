@@ -3,13 +3,13 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use waxseal_crypto::{Clock as _, SignatureAlgorithm};
+use waxseal_crypto::{Clock, SignatureAlgorithm, Time};
 use waxseal_crypto_aws_lc::SystemClock;
 use waxseal_formats::KeyMaterial;
 use waxseal_sign::{Payload, Progress, SigningContext, SigningError, Step};
 use waxseal_testkit::MockClock;
 use waxseal_tests_e2e::{
-    Client, Deployment, Liar, clock_at, e2e, statement, verify_artifact, verify_policy,
+    Client, Deployment, Liar, clock_at, e2e, e2e_alone, statement, verify_artifact, verify_policy,
 };
 use waxseal_verify::{
     IdentityRule, SubjectKind, TimeSource, ValidFor, VerificationPolicy, VerifyError,
@@ -209,11 +209,9 @@ fn nothing_is_logged_before_everything_else_is_there() {
 
 /// Runs a test with a deployment whose clock, and its clients', stands still.
 fn with_clock(test: impl AsyncFnOnce(&Deployment, &Arc<MockClock>)) {
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    runtime.block_on(async {
-        let clock = clock_at(SystemClock.now().truncated_to_second());
-        let deployment = Deployment::start(clock.clone()).await;
-        test(&deployment, &clock).await;
+    let clock = clock_at(SystemClock.now().truncated_to_second());
+    e2e_alone(clock.clone(), async |deployment| {
+        test(deployment, &clock).await
     });
 }
 
@@ -270,14 +268,22 @@ fn a_token_signs_until_it_expires_and_not_after() {
     });
 }
 
+/// A clock that is behind, and goes.
+struct Behind(Duration);
+
+impl Clock for Behind {
+    fn now(&self) -> Time {
+        SystemClock.now().checked_sub(self.0).unwrap()
+    }
+}
+
 #[test]
 fn clocks_may_differ_by_seconds() {
     e2e(async |deployment| {
         for (behind, expected) in [(4, None), (120, Some("certificate-expired"))] {
             let token = deployment.log_in(&deployment.somebody()).await;
-            let now = SystemClock.now().checked_sub(Duration::from_secs(behind));
             let client = Client {
-                clock: clock_at(now.unwrap()),
+                clock: Arc::new(Behind(Duration::from_secs(behind))),
                 ..Client::of(deployment)
             };
             let session = client.context(&*deployment.transport).certify(token).await;
