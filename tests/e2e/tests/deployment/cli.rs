@@ -14,6 +14,7 @@ use waxseal_pki::timestamp::TimestampRequest;
 use waxseal_tests_e2e::{Deployment, Forgery, Liar, Lie, Outcome, Proxy, Scts, e2e, text, waxseal};
 
 use crate::common::{CA, LOG, TSA};
+use crate::rules::TokenService;
 
 /// A folder with files to sign, an identity token, and an instance.
 struct Desk<'a> {
@@ -317,6 +318,42 @@ fn tokens_that_open_nothing_are_refused() {
         assert!(ambient.stdout.contains(&proxy.url), "{ambient:?}");
         assert!(liar.asked().is_empty(), "{:?}", liar.asked());
         assert!(desk.made().is_empty());
+    });
+}
+
+#[test]
+fn a_job_asks_for_a_token_that_is_made_for_the_instance() {
+    e2e(async |deployment| {
+        let desk = Desk::new(deployment).await;
+        let service = Arc::new(TokenService::default());
+        let proxy = Proxy::start(service.clone(), deployment.url()).await;
+        let runner = format!("{}/token?api-version=2", proxy.url);
+        let job = [
+            ("CI", "true"),
+            ("GITHUB_ACTIONS", "true"),
+            ("ACTIONS_ID_TOKEN_REQUEST_URL", &*runner),
+            ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "secret"),
+        ];
+        let run = async |arguments: &[&str]| waxseal(desk.folder.path(), arguments, &job).await;
+        let here = ["--instance", &*desk.instance];
+        let own = deployment.config.signing_config.ca_urls[0].url.clone();
+        let token = run(&[&["identity", "token", "--json"][..], &here].concat()).await;
+        assert_eq!(token.code, 0, "{token:?}");
+        assert_eq!(token.json()[0]["audiences"], serde_json::json!([own]));
+        // The instance does not know GitHub: who it is for is not yet who may.
+        let refused = run(&[&["sign", "a.txt", "--json"][..], &here].concat()).await;
+        assert_eq!(
+            (refused.code, &*code_of(&refused)),
+            (8, "certificate-refused")
+        );
+        assert!(desk.made().is_empty());
+        let public = run(&["identity", "token", "--json"]).await;
+        assert_eq!(
+            public.json()[0]["audiences"],
+            serde_json::json!(["sigstore"])
+        );
+        let asked = service.0.lock().unwrap().clone();
+        assert_eq!(asked, [own.clone(), own, "sigstore".to_owned()]);
     });
 }
 

@@ -169,7 +169,7 @@ impl Environment for Machine {
 
 /// GitHub's token service: it makes a token for whom it is asked, and keeps for whom that was.
 #[derive(Default)]
-struct TokenService(Mutex<Vec<String>>);
+pub(crate) struct TokenService(pub(crate) Mutex<Vec<String>>);
 
 impl Transport for TokenService {
     fn send<'a>(&'a self, request: Request) -> BoxFuture<'a, Result<Response, TransportError>> {
