@@ -166,19 +166,23 @@ pub fn free_port(chance: &mut Chance) -> Outcome<u16> {
 pub fn our(name: &str) -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     let folder = BUILT.get_or_init(|| {
+        let test = std::env::current_exe().unwrap_or_default();
+        // Tests run from `<target>/<profile>/deps`, beside which programs are.
+        let folder = test.ancestors().nth(2).map(PathBuf::from);
+        let folder = folder.unwrap_or_default();
         let mut command = Command::new(option_env!("CARGO").unwrap_or("cargo"));
         command
             .args(["build", "--quiet", "--package", "waxseal"])
             .args(["--package", "waxseald"])
             .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("../.."));
+        if folder.ends_with("release") {
+            command.arg("--release");
+        }
         match command.status() {
             Ok(status) if status.success() => {}
             other => panic!("the programs under test cannot be built: {other:?}"),
         }
-        let test = std::env::current_exe().unwrap_or_default();
-        // Tests run from `<target>/<profile>/deps`, beside which programs are.
-        let folder = test.ancestors().nth(2).map(PathBuf::from);
-        folder.unwrap_or_default()
+        folder
     });
     folder.join(name)
 }

@@ -5,8 +5,8 @@
 //! tile or bundle that a published checkpoint implies and that is missing or hashes to another
 //! root, on the server while it is written to and in the directory that the killed process left
 //! behind (I3); a sealed tile that changed (I4); an entry that is in the log twice, or that is
-//! refused when it is sent again (I5, I6); a start that does not succeed by itself, or not in ten
-//! seconds (I7: two, on a machine that does nothing else; the worst is printed).
+//! refused when it is sent again (I5, I6); a start that does not succeed by itself, or not in half a
+//! minute on a machine however busy (I7; the worst is printed, and `log-load` in `benches/` times it).
 //!
 //! **Not a failure.** An entry that was not acknowledged and is in the log, or is not.
 //!
@@ -33,7 +33,7 @@ use waxseal_tlog::{Hash, LogKey, TilePath, leaf_hash};
 const WRITERS: u64 = 4;
 
 /// A start that takes longer is not automatic: something was repaired or replayed.
-const SLOWEST_START: Duration = Duration::from_secs(10);
+const SLOWEST_START: Duration = Duration::from_secs(30);
 
 /// How long a round's load lasts at most, in milliseconds.
 const LONGEST_LOAD: u64 = 600;
@@ -49,6 +49,7 @@ struct Written {
 struct Tally {
     acknowledged: usize,
     pending: usize,
+    found: usize,
     killed_in_start: usize,
     checked_under_load: usize,
     slowest: Duration,
@@ -68,11 +69,12 @@ async fn s_19_killed_under_load_nothing_acknowledged_is_lost() {
     match simulate(&data, rounds, seed).await {
         Ok((tally, size)) => println!(
             "seed {seed}: {rounds} rounds, {} of them killed in their start; {} entries \
-             acknowledged, {} sent again, {size} in the log; {} checkpoints checked under load; \
+             acknowledged, {} sent again of which {} were there, {size} in the log; {} checkpoints checked under load; \
              slowest start {:.2} s",
             tally.killed_in_start,
             tally.acknowledged,
             tally.pending,
+            tally.found,
             tally.checked_under_load,
             tally.slowest.as_secs_f64(),
         ),
@@ -122,7 +124,8 @@ async fn simulate(data: &Path, rounds: u64, seed: u64) -> Outcome<(Tally, u64)> 
         let running = restart(&program, data, port, &mut chance, &mut tally).await?;
         let mut server = connect(port).await?;
         for entry in &again {
-            let index = send_again(&mut server, entry).await.map_err(at)?;
+            let (index, is_known) = send_again(&mut server, entry).await.map_err(at)?;
+            tally.found += usize::from(is_known);
             let checkpoint = audit.read(&mut server, false).await.map_err(at)?;
             let leaf = leaf_hash(&entry.stored);
             audit.check_index(index, &leaf).map_err(at)?;
@@ -280,7 +283,8 @@ async fn connect(port: u16) -> Outcome<Server> {
 }
 
 /// What was not acknowledged is wholly there or not at all: sent again, it is either new or known.
-async fn send_again(server: &mut Server, entry: &Entry) -> Outcome<u64> {
+/// Its index, and whether it was known.
+async fn send_again(server: &mut Server, entry: &Entry) -> Outcome<(u64, bool)> {
     let answer = server.0.post(ENTRIES, &entry.request).await;
     let answer = answer.map_err(|error| error.to_string())?;
     let index = match answer.status {
@@ -292,5 +296,6 @@ async fn send_again(server: &mut Server, entry: &Entry) -> Outcome<u64> {
             .and_then(|index| index.parse().ok()),
         status => return Err(format!("{status}: {}", answer.text())),
     };
-    index.ok_or_else(|| format!("no index in {}", answer.text()))
+    let index = index.ok_or_else(|| format!("no index in {}", answer.text()))?;
+    Ok((index, answer.status == 409))
 }
