@@ -74,7 +74,7 @@ fn recovery_class_and_code(error: &RecoveryError) -> (Class, &'static str) {
             (Class::Unavailable, "log-unavailable")
         }
         RecoveryError::OtherEntry { .. } => (Class::Cryptographic, "log-mismatch"),
-        RecoveryError::UnknownLog => (Class::TrustRoot, "log-unknown"),
+        RecoveryError::UnknownLog => (Class::TrustRoot, "log-untrusted"),
         RecoveryError::Random => (Class::Internal, "signing-failed"),
         _ => (Class::Cryptographic, "log-malformed"),
     }
