@@ -25,8 +25,8 @@ Examples:
   waxseald up --demo
   # for this machine alone, at http://localhost:8383
   waxseald up
-  # for others: [smtp] in DIR/waxseald.toml, and a proxy that speaks TLS
-  waxseald up --behind-tls-proxy --url https://sig.example.com
+  # for others: a mail server and TLS, as docs/operate/instance.md shows
+  waxseald up --config waxseald.toml
 
 Exit codes: 0 stopped by a signal · 1 cannot start, or cannot go on safely ·
   2 usage";

@@ -75,6 +75,8 @@ pub(crate) fn demo_ends(verified: &Verified) {
 
 /// What to type next: our own commands, or all.
 pub(crate) fn commands(commands: &Commands<'_>, all: bool) {
+    line!("It keeps serving. In another terminal, in this directory:");
+    line!();
     if all {
         for group in commands.groups() {
             print_group(&group);
