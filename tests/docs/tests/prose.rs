@@ -150,6 +150,48 @@ fn toml_samples_are_toml() {
     }
 }
 
+/// The samples are loaded by the tests of `instance`; here they are the manual's.
+#[test]
+fn manual_shows_the_samples() {
+    let manual = read("docs/operate/instance.md");
+    let mut shown: Vec<String> = fenced(&manual, "toml")
+        .iter()
+        .map(|block| block.join("\n"))
+        .collect();
+    let mut samples = Vec::new();
+    for entry in std::fs::read_dir(root().join("docs/operate/samples")).unwrap() {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        samples.push(lines.collect::<Vec<_>>().join("\n"));
+        let name = path.file_name().unwrap().to_string_lossy();
+        assert!(manual.contains(&format!("(samples/{name})")), "{name}");
+    }
+    shown.sort();
+    samples.sort();
+    assert_eq!(shown, samples);
+}
+
+#[test]
+fn manual_lists_every_key_of_the_samples() {
+    let manual = read("docs/operate/instance.md");
+    let rows: Vec<&str> = manual.lines().filter(|l| l.starts_with("| `")).collect();
+    for block in fenced(&manual, "toml") {
+        let table: toml::Table = block.join("\n").parse().unwrap();
+        for (key, value) in &table {
+            let keys: Vec<String> = match value {
+                toml::Value::Table(inner) => {
+                    inner.keys().map(|name| format!("`{key}.{name}`")).collect()
+                }
+                _ => vec![format!("`{key}`")],
+            };
+            for key in keys {
+                assert!(rows.iter().any(|row| row.contains(&key)), "{key}");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_block_that_is_not_closed_or_not_asked_for_yields_nothing() {
     let check = |text: &str, expected: &[&[&str]]| {
