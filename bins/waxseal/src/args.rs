@@ -78,3 +78,30 @@ pub(crate) struct TrustArgs {
     #[arg(long, conflicts_with_all = ["instance", "trusted_root"])]
     pub(crate) staging: bool,
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn examples_fit_a_terminal() {
+        let cli = Cli::command();
+        let helps = cli
+            .get_subcommands()
+            .filter_map(|command| command.get_after_help());
+        let lines: Vec<String> = helps
+            .flat_map(|help| {
+                help.to_string()
+                    .lines()
+                    .map(str::to_owned)
+                    .collect::<Vec<_>>()
+            })
+            .collect();
+        assert!(lines.len() > 20, "{lines:?}");
+        for line in lines {
+            assert!(line.chars().count() <= 80, "{line}");
+        }
+    }
+}

@@ -101,6 +101,11 @@ mod tests {
     }
 
     #[test]
+    fn examples_fit_a_terminal() {
+        assert!(EXAMPLES.lines().all(|line| line.chars().count() <= 80));
+    }
+
+    #[test]
     fn defaults() {
         let up = parse("up").unwrap();
         assert_eq!(up.data, PathBuf::from("waxseal-data"));

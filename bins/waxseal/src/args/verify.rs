@@ -10,9 +10,9 @@ const EXAMPLES: &str = "\
 Examples:
   waxseal verify app.tar.gz --identity you@example.com \\
       --issuer https://accounts.google.com
-  waxseal verify app.tar.gz \\
-      --issuer https://token.actions.githubusercontent.com \\
-      --identity-glob 'https://github.com/acme/app/.github/workflows/*@refs/tags/v*'
+  waxseal verify app.tar.gz --identity-glob \\
+      'https://github.com/acme/app/.github/workflows/*@refs/tags/v*' \\
+      --issuer https://token.actions.githubusercontent.com
   waxseal verify sha256:9f86d081… --bundle app.sigstore.json --key release.pub
   waxseal verify app.tar.gz --instance waxseal-data --identity you@example.com \\
       --issuer http://localhost:8383/auth
