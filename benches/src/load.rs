@@ -7,6 +7,7 @@ mod stamps;
 mod workflow;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 use waxseal_formats::TrustedRoot;
@@ -23,14 +24,14 @@ pub trait Work {
     /// What was asked, as far as the answer must be compared with it.
     type Asked: Send + Sync + 'static;
 
-    /// Where it is posted, how it is called, and header lines of its own.
+    /// Where it is posted, and how it is called.
     fn endpoint(&self) -> Endpoint;
 
     /// One more request.
     ///
     /// # Errors
     /// If it cannot be made.
-    fn request(&mut self) -> Result<(Vec<u8>, Self::Asked)>;
+    fn request(&mut self) -> Result<Asking<Self::Asked>>;
 
     /// Verifies an answer.
     ///
@@ -39,16 +40,26 @@ pub trait Work {
     fn verify(&self, asked: &Self::Asked, answer: &[u8]) -> Result<()>;
 }
 
+/// One request, before it is sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "made by every kind of work")]
+pub struct Asking<A> {
+    /// The body.
+    pub body: Vec<u8>,
+    /// Further header lines, each ended.
+    pub lines: Arc<str>,
+    /// What the answer is compared with.
+    pub asked: A,
+}
+
 /// Where work is posted.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Endpoint {
     /// The path.
     pub path: &'static str,
     /// The content type.
     pub content_type: &'static str,
-    /// Further header lines, each ended.
-    pub lines: String,
     /// The status of success.
     pub status: u16,
 }
@@ -90,16 +101,16 @@ impl Target {
         &self.data
     }
 
-    /// Logs in by e-mail code; the token lives for some minutes and serves for many certificates.
+    /// Logs in by e-mail code as the holder of an address; the token lives for some minutes and
+    /// serves for many certificates.
     ///
     /// # Errors
     /// What the broker says.
-    pub async fn token(&self) -> Result<String> {
+    pub async fn token(&self, address: &str) -> Result<String> {
         let transport = waxseal_transport_reqwest::ReqwestTransport::builder().build()?;
         let random = waxseal_crypto_aws_lc::OsRandom;
         let mailbox = waxseal_instance::OutboxReader::new(self.data.join("outbox"));
         let issuer = format!("http://localhost:{}/auth", self.port);
-        let address = waxseal_instance::DEMO_IDENTITY;
         let token =
             waxseal_instance::email_login(&transport, &random, &issuer, address, &mailbox).await?;
         Ok(token.expose().to_owned())

@@ -16,6 +16,7 @@ use waxseal_benches::load::{
     Certificates, Entries, Pace, Paced, Target, Timestamps, Work, pace, workflow_certificate,
 };
 use waxseal_benches::{Program, Samples, Table};
+use waxseal_instance::DEMO_IDENTITY;
 use waxseal_tests_simulation::{Author, Chance, Connection, Running, free_port, resident_memory};
 
 /// Requests that are made before a phase begins: more than any server here answers in a second.
@@ -23,6 +24,9 @@ const MOST_PER_SECOND: usize = 12_000;
 
 /// Starts from nothing, and on a directory that was made before.
 const STARTS: usize = 5;
+
+/// Whose certificates a phase asks for.
+const IDENTITIES: usize = 24;
 
 /// Runs of `waxseal sign`.
 const SIGNS: usize = 30;
@@ -190,8 +194,8 @@ impl Bench {
     #[expect(clippy::print_stdout, reason = "a bench prints its tables")]
     async fn run(&self) -> Result<()> {
         let author = told(Author::new())?;
-        let token = self.target.token().await?;
-        let mut certificates = Certificates::new(&self.target, &author, &token)?;
+        let token = self.target.token(DEMO_IDENTITY).await?;
+        let mut certificates = Certificates::new(&self.target, &author, &[token])?;
         let certificate = self.one_certificate(&mut certificates).await?;
         let certificate = workflow_certificate(author.public_key(), &certificate).await?;
         let author = author.with_certificate(certificate);
@@ -207,16 +211,26 @@ impl Bench {
             Pace::Closed(256),
             Pace::Open(500),
         ] {
-            self.phase(&mut table, "log entries", &mut entries, each)
+            self.phase(&mut table, "log entries", &mut entries, each, usize::MAX)
                 .await?;
         }
         for each in [Pace::Closed(1), Pace::Closed(16), Pace::Closed(64)] {
             // Tokens live for some minutes, whatever the length of a phase.
-            let token = self.target.token().await?;
+            let mut tokens = Vec::new();
+            for number in 0..IDENTITIES {
+                let address = format!("{number}.{}@example.com", connections(each));
+                tokens.push(self.target.token(&address).await?);
+            }
             let author = told(Author::new())?;
-            let mut fresh = Certificates::new(&self.target, &author, &token)?;
-            self.phase(&mut table, "certificates with SCT", &mut fresh, each)
-                .await?;
+            let mut fresh = Certificates::new(&self.target, &author, &tokens)?;
+            self.phase(
+                &mut table,
+                "certificates with SCT",
+                &mut fresh,
+                each,
+                IDENTITIES * Certificates::PER_TOKEN,
+            )
+            .await?;
         }
         let mut timestamps = Timestamps::new(&self.target)?;
         for each in [
@@ -225,7 +239,7 @@ impl Bench {
             Pace::Closed(64),
             Pace::Open(500),
         ] {
-            self.phase(&mut table, "timestamps", &mut timestamps, each)
+            self.phase(&mut table, "timestamps", &mut timestamps, each, usize::MAX)
                 .await?;
         }
         println!("{table}");
@@ -238,9 +252,9 @@ impl Bench {
     async fn one_certificate(&self, work: &mut Certificates) -> Result<Vec<u8>> {
         let mut connection = Connection::open(self.target.port()).await?;
         let endpoint = work.endpoint();
-        let (body, ()) = work.request()?;
+        let one = work.request()?;
         let answer = connection
-            .post_as(endpoint.path, endpoint.content_type, &endpoint.lines, &body)
+            .post_as(endpoint.path, endpoint.content_type, &one.lines, &one.body)
             .await?;
         work.certificate(&answer.body)
             .with_context(|| answer.text())
@@ -252,6 +266,7 @@ impl Bench {
         label: &str,
         work: &mut W,
         each: Pace,
+        limit: usize,
     ) -> Result<()> {
         let seconds = usize::try_from(self.seconds)?;
         let (shown, most) = match each {
@@ -260,6 +275,7 @@ impl Bench {
             Pace::Closed(count) => (format!("closed {count}"), seconds * MOST_PER_SECOND),
             _ => bail!("a pace without a name"),
         };
+        let most = most.min(limit);
         let time = Duration::from_secs(self.seconds);
         let done: Paced = pace(&self.target, work, each, most, time).await?;
         let millis = |share| format!("{:.2}", done.times.quantile(share).as_secs_f64() * 1e3);
@@ -283,7 +299,7 @@ impl Bench {
         let program = beside("waxseal")?;
         let (artifact, token) = (self.work.join("artifact"), self.work.join("token"));
         std::fs::write(&artifact, "an artifact")?;
-        std::fs::write(&token, self.target.token().await?)?;
+        std::fs::write(&token, self.target.token(DEMO_IDENTITY).await?)?;
         let text = |path: &Path| path.to_str().map(str::to_owned).context("not Unicode");
         let token = format!("@{}", text(&token)?);
         let (artifact, data) = (text(&artifact)?, text(self.target.data())?);
@@ -315,6 +331,13 @@ impl Bench {
         ]);
         println!("{table}");
         Ok(())
+    }
+}
+
+const fn connections(each: Pace) -> usize {
+    match each {
+        Pace::Closed(connections) => connections,
+        _ => 0,
     }
 }
 

@@ -1,4 +1,4 @@
-//! Certificates: one token, one key, many leaf certificates, each with an SCT of its own.
+//! Certificates: some tokens, one key, many leaf certificates, each with an SCT of its own.
 
 use anyhow::{Context as _, Result, ensure};
 use waxseal_crypto::{Pem, PublicKey};
@@ -8,32 +8,29 @@ use waxseal_identity::IdentityToken;
 use waxseal_pki::{Certificate, CtLogKey};
 use waxseal_tests_simulation::Author;
 
-use super::{Endpoint, Target, Work, only, told};
+use super::{Asking, Endpoint, Target, Work, only, told};
 
 /// Work for the certificate authority.
 pub struct Certificates {
-    request: Vec<u8>,
-    authorization: String,
+    /// One for each token, to be sent in turn.
+    requests: Vec<Asking<()>>,
+    made: usize,
     key: PublicKey,
     issuer: PublicKey,
     ct_log: CtLogKey,
 }
 
 impl Certificates {
-    /// Certificates for an author whose token this is.
+    /// Certificates that one token is good for in one minute.
+    pub const PER_TOKEN: usize = 300;
+
+    /// Certificates for an author whose tokens these are: an authority gives one identity so many
+    /// in a minute ([`Self::PER_TOKEN`]), and not more.
     ///
     /// # Errors
     /// If the token or the trusted root is not what it should be.
-    pub fn new(target: &Target, author: &Author, token: &str) -> Result<Self> {
-        let parsed = IdentityToken::parse(token)?;
-        let request = SigningCertificateRequest {
-            identity_token: None,
-            key: Some(RequestedKey::PublicKey {
-                algorithm: "ECDSA".to_owned(),
-                content: author.public_key().to_pem(),
-                proof_of_possession: told(author.sign(parsed.challenge().as_bytes()))?,
-            }),
-        };
+    pub fn new(target: &Target, author: &Author, tokens: &[String]) -> Result<Self> {
+        let requests = tokens.iter().map(|token| ask(author, token));
         let root = &target.root;
         let authority = only(&root.certificate_authorities, "certificate authority")?;
         let intermediate = authority.cert_chain.first().context("an empty chain")?;
@@ -42,8 +39,8 @@ impl Certificates {
         let ct_log = only(&root.ctlogs, "certificate transparency log")?;
         let ct_log = PublicKey::from_spki_der(&ct_log.public_key.raw_bytes)?;
         Ok(Self {
-            request: request.to_json().expose().as_bytes().to_vec(),
-            authorization: format!("authorization: Bearer {token}\r\n"),
+            requests: requests.collect::<Result<_>>()?,
+            made: 0,
             key: author.public_key().clone(),
             issuer,
             ct_log: CtLogKey::new(provider(), &ct_log)?,
@@ -71,6 +68,23 @@ impl Certificates {
     }
 }
 
+fn ask(author: &Author, token: &str) -> Result<Asking<()>> {
+    let parsed = IdentityToken::parse(token)?;
+    let request = SigningCertificateRequest {
+        identity_token: None,
+        key: Some(RequestedKey::PublicKey {
+            algorithm: "ECDSA".to_owned(),
+            content: author.public_key().to_pem(),
+            proof_of_possession: told(author.sign(parsed.challenge().as_bytes()))?,
+        }),
+    };
+    Ok(Asking {
+        body: request.to_json().expose().as_bytes().to_vec(),
+        lines: format!("authorization: Bearer {token}\r\n").into(),
+        asked: (),
+    })
+}
+
 impl Work for Certificates {
     type Asked = ();
 
@@ -78,13 +92,15 @@ impl Work for Certificates {
         Endpoint {
             path: "/api/v2/signingCert",
             content_type: "application/json",
-            lines: self.authorization.clone(),
             status: 200,
         }
     }
 
-    fn request(&mut self) -> Result<(Vec<u8>, ())> {
-        Ok((self.request.clone(), ()))
+    fn request(&mut self) -> Result<Asking<()>> {
+        let turn = self.made.checked_rem(self.requests.len());
+        let request = turn.and_then(|turn| self.requests.get(turn));
+        self.made += 1;
+        request.cloned().context("there is no token")
     }
 
     fn verify(&self, _: &(), answer: &[u8]) -> Result<()> {

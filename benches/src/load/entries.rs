@@ -4,7 +4,7 @@ use anyhow::Result;
 use waxseal_tests_simulation::{Acknowledgement, Author, ENTRIES, Entry, log_key};
 use waxseal_tlog::LogKey;
 
-use super::{Endpoint, Target, Work, told};
+use super::{Asking, Endpoint, Target, Work, told};
 
 /// Work for the transparency log.
 pub struct Entries {
@@ -36,16 +36,19 @@ impl Work for Entries {
         Endpoint {
             path: ENTRIES,
             content_type: "application/json",
-            lines: String::new(),
             status: 201,
         }
     }
 
-    fn request(&mut self) -> Result<(Vec<u8>, Entry)> {
+    fn request(&mut self) -> Result<Asking<Entry>> {
         self.made += 1;
         let about = format!("{} {}", self.about, self.made);
-        let mut entry = told(self.author.entry(&about))?;
-        Ok((std::mem::take(&mut entry.request), entry))
+        let mut asked = told(self.author.entry(&about))?;
+        Ok(Asking {
+            body: std::mem::take(&mut asked.request),
+            lines: "".into(),
+            asked,
+        })
     }
 
     /// The bytes, the inclusion proof, and the signature of the checkpoint.

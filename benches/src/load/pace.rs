@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 use tokio::task::JoinSet;
 use waxseal_tests_simulation::Connection;
 
-use super::{Endpoint, Target, Work};
+use super::{Asking, Endpoint, Target, Work};
 use crate::Samples;
 
 /// How requests follow each other.
@@ -49,11 +49,6 @@ impl Paced {
     }
 }
 
-struct Asking<A> {
-    body: Vec<u8>,
-    asked: A,
-}
-
 struct Answered<A> {
     asked: A,
     answer: Vec<u8>,
@@ -74,11 +69,10 @@ pub async fn pace<W: Work>(
 ) -> Result<Paced> {
     let mut queue = VecDeque::with_capacity(most);
     for _ in 0..most {
-        let (body, asked) = work.request()?;
-        queue.push_back(Asking { body, asked });
+        queue.push_back(work.request()?);
     }
     let body = queue.front().map_or(0, |one| one.body.len());
-    let endpoint = Arc::new(work.endpoint());
+    let endpoint = work.endpoint();
     let queue = Arc::new(Mutex::new(queue));
     let connections = match pace {
         Pace::Closed(connections) => connections,
@@ -100,7 +94,7 @@ pub async fn pace<W: Work>(
     };
     let mut workers = JoinSet::new();
     for connection in open {
-        let (queue, endpoint) = (Arc::clone(&queue), Arc::clone(&endpoint));
+        let queue = Arc::clone(&queue);
         workers.spawn(ask(connection, endpoint, queue, due));
     }
     let mut answered = Vec::new();
@@ -139,7 +133,7 @@ impl Due {
 
 async fn ask<A>(
     mut connection: Connection,
-    endpoint: Arc<Endpoint>,
+    endpoint: Endpoint,
     queue: Arc<Mutex<VecDeque<Asking<A>>>>,
     due: Due,
 ) -> Result<Vec<Answered<A>>> {
@@ -150,7 +144,7 @@ async fn ask<A>(
             let at = due.next(queue.len());
             queue.pop_front().map(|asking| (at, asking))
         };
-        let Some((at, Asking { body, asked })) = next else {
+        let Some((at, Asking { body, lines, asked })) = next else {
             return Ok(answered);
         };
         if at >= due.end {
@@ -160,14 +154,13 @@ async fn ask<A>(
         let Endpoint {
             path,
             content_type,
-            lines,
             status,
-        } = endpoint.as_ref();
-        let answer = connection.post_as(path, content_type, lines, &body).await;
+        } = endpoint;
+        let answer = connection.post_as(path, content_type, &lines, &body).await;
         let time = at.elapsed();
         let answer = answer.with_context(|| format!("POST {path}"))?;
         ensure!(
-            answer.status == *status,
+            answer.status == status,
             "POST {path}: {} {}",
             answer.status,
             answer.text().chars().take(300).collect::<String>()

@@ -5,7 +5,7 @@ use waxseal_crypto::{Digest, HashAlgorithm};
 use waxseal_crypto_aws_lc::provider;
 use waxseal_pki::timestamp::{TimestampAuthority, TimestampRequest, TimestampToken};
 
-use super::{Endpoint, Target, Work, only};
+use super::{Asking, Endpoint, Target, Work, only};
 
 /// Work for the timestamp authority.
 pub struct Timestamps {
@@ -34,18 +34,21 @@ impl Work for Timestamps {
         Endpoint {
             path: "/api/v1/timestamp",
             content_type: "application/timestamp-query",
-            lines: String::new(),
             status: 200,
         }
     }
 
-    fn request(&mut self) -> Result<(Vec<u8>, Digest)> {
+    fn request(&mut self) -> Result<Asking<Digest>> {
         self.made += 1;
         let digest = Digest::of(HashAlgorithm::Sha256, &self.made.to_be_bytes());
         let request = TimestampRequest::new(digest)
             .with_nonce(&self.made.to_be_bytes())
             .with_certificates(true);
-        Ok((request.encode(), digest))
+        Ok(Asking {
+            body: request.encode(),
+            lines: "".into(),
+            asked: digest,
+        })
     }
 
     fn verify(&self, asked: &Digest, answer: &[u8]) -> Result<()> {
