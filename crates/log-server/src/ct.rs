@@ -1,6 +1,7 @@
 //! The Certificate Transparency log: RFC 6962 submissions, static-ct-api reads.
 
 mod chain;
+mod issuers;
 mod leaf;
 
 use std::borrow::Cow;
@@ -17,12 +18,12 @@ use waxseal_tlog::Origin;
 
 pub use chain::ChainError;
 use chain::{Accepted, Kind, Roots};
+use issuers::Issuers;
 use leaf::TileLeaf;
 
 use crate::personality::{BundleKind, CheckError, Document};
 use crate::{
-    Answer, DedupKey, Endpoint, Logged, ObjectName, Objects, Personality, Record, Refusal,
-    Submission,
+    Answer, DedupKey, Endpoint, Logged, Objects, Personality, Record, Refusal, Submission,
 };
 
 /// The submission paths of RFC 6962 §4.1 and §4.2, in the order of [`Kind::of_endpoint`].
@@ -43,7 +44,7 @@ const ENDPOINTS: &[Endpoint] = &[
 pub struct CtLog {
     provider: CryptoProvider,
     signer: Arc<dyn Signer>,
-    objects: Arc<dyn Objects>,
+    issuers: Arc<Issuers>,
     roots: Arc<Roots>,
 }
 
@@ -101,7 +102,7 @@ impl CtLog {
         Ok(Self {
             provider,
             signer,
-            objects,
+            issuers: Arc::new(Issuers::new(objects)),
             roots: Arc::new(Roots(roots)),
         })
     }
@@ -167,7 +168,7 @@ impl Personality for CtLog {
             .map_err(|error| error.refusal())?;
         Ok(Box::new(CtSubmission {
             provider: self.provider,
-            objects: Arc::clone(&self.objects),
+            issuers: Arc::clone(&self.issuers),
             accepted,
         }))
     }
@@ -207,7 +208,7 @@ impl Personality for CtLog {
 
 struct CtSubmission {
     provider: CryptoProvider,
-    objects: Arc<dyn Objects>,
+    issuers: Arc<Issuers>,
     accepted: Accepted,
 }
 
@@ -222,18 +223,8 @@ impl Submission for CtSubmission {
                 .verify(self.provider)
                 .map_err(|error| CheckError::Refused(error.refusal()))?;
             // Every issuer that an entry names is there before the entry is (static-ct-api).
-            let issuers: Vec<_> = self
-                .accepted
-                .issuers()
-                .map(|der| (ObjectName::Issuer(sha256(der)), der.to_vec()))
-                .collect();
-            let objects = Arc::clone(&self.objects);
-            let created = crate::shared::off_thread(async move { objects.create(issuers).await });
-            match created.await {
-                Ok(Ok(())) => Ok(()),
-                Ok(Err(error)) => Err(CheckError::Fault(error.into())),
-                Err(error) => Err(CheckError::Fault(error)),
-            }
+            let kept = self.issuers.keep(self.accepted.issuers()).await;
+            kept.map_err(CheckError::Fault)
         })
     }
 

@@ -25,7 +25,7 @@ use waxseal_tlog::{
 };
 
 use crate::testing::{Rig, provider, signer_of};
-use crate::{ChainError, Config, CtConfigError, CtLog, LogServer};
+use crate::{ChainError, Config, CtConfigError, CtLog, LogServer, ObjectName};
 
 const ORIGIN: &str = "log.example/ct";
 
@@ -230,6 +230,23 @@ async fn a_precertificate_gets_a_promise_that_is_kept() {
         served.get("/ct/tile/entries/000.p/3").await.0,
         StatusCode::NOT_FOUND
     );
+}
+
+/// It costs several fsyncs, and authorities issue thousands of certificates.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_issuer_is_written_once() {
+    let authority = Authority::new().await;
+    let served = Served::new(&authority).await;
+    let is_issuer = |name: &ObjectName| matches!(name, ObjectName::Issuer(_));
+    for expected in [2, 0, 0] {
+        let chain = authority.chain(&authority.precertificate().await);
+        let (status, _) = served.add("add-pre-chain", &chain).await;
+        assert_eq!(status, StatusCode::OK);
+        let mut objects = served.rig.objects.inner.lock().unwrap();
+        let issuers = objects.keys().filter(|name| is_issuer(name)).count();
+        assert_eq!(issuers, expected);
+        objects.retain(|name, _| !is_issuer(name));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
