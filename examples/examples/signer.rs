@@ -2,8 +2,8 @@
 //! only knows by its socket. Here that is a thread; it could be an agent, a token, a KMS.
 //!
 //! `cargo run -p waxseal-examples --example signer` starts a private instance in this process,
-//! signs a file with the key behind the socket (timestamp and log entry included), and verifies
-//! the bundle as somebody who has the public key would.
+//! signs a file with the key behind the socket (timestamp and log entry included), verifies the
+//! bundle as somebody who has the public key would, and then signs with the same key as a person.
 
 #![expect(clippy::print_stdout, reason = "an example tells what it did")]
 
@@ -28,6 +28,8 @@ use waxseal_verify::{Artifact, ValidFor, VerificationPolicy};
 const ALGORITHM: SignatureAlgorithm = SignatureAlgorithm::EcdsaP256Sha256;
 const ARTIFACT: &[u8] = b"signed by a key that this process never sees\n";
 
+const IDENTITY: &str = "you@example.com";
+
 /// What an answer may have: a P-256 key is 91 bytes, a signature at most 72.
 const MAX_ANSWER: u64 = 1024;
 
@@ -44,17 +46,18 @@ async fn main() -> Result<(), Failure> {
     let signer = SocketSigner::connect(&socket).await?;
     println!("key behind {}", socket.display());
     print!("{}", signer.public_key().to_pem());
-    let public_key = signer.public_key().clone();
+    let signer: Arc<dyn Signer> = Arc::new(signer);
 
     // A private Sigstore, in this process: timestamp authority, log and the rest.
     let kit = Testkit::start().await;
-    let session = kit.signing().with_key(Arc::new(signer))?;
+    let session = kit.signing().with_key(Arc::clone(&signer))?;
     let payload = Payload::artifact(Digest::of(session.hash_algorithm(), ARTIFACT));
     let signed = session.sign(&payload).await?;
     println!("signed {} bytes through the instance", ARTIFACT.len());
 
     // As somebody else: from the bundle's text, with the public key alone.
     let bundle = Bundle::from_json(signed.bundle.to_json().as_bytes())?;
+    let public_key = signer.public_key().clone();
     let policy = VerificationPolicy::key(public_key, ValidFor::always());
     let now = kit.clock().now();
     let verified = kit
@@ -65,6 +68,19 @@ async fn main() -> Result<(), Failure> {
     }
     for entry in verified.log_entries() {
         println!("verified: entry {} of the log", entry.log_index);
+    }
+
+    // The same key can sign for an identity: then a certificate says for a few minutes whose it is.
+    let token = kit.login(IDENTITY).await;
+    let session = kit.signing().certify_key(token, signer).await?;
+    let signed = session.sign(&payload).await?;
+    for subject in signed
+        .verified
+        .identity()
+        .iter()
+        .flat_map(|identity| &identity.subjects)
+    {
+        println!("verified: signed by {}", subject.value);
     }
     kit.stop().await;
     Ok(())

@@ -58,7 +58,22 @@ impl<'a> SigningContext<'a> {
     /// # Errors
     /// [`SigningError`], up to `CertificateRefused`.
     pub async fn certify(self, token: IdentityToken) -> Result<Session<'a>, SigningError> {
+        let signer = Ephemeral(self.ephemeral_signer()?);
+        self.certify_key(token, Arc::new(signer)).await
+    }
+
+    /// As [`Self::certify`], for a key of the caller's own: it lives wherever its signer says.
+    ///
+    /// # Errors
+    /// As [`Self::certify`] and [`Self::with_key`].
+    pub async fn certify_key(
+        self,
+        token: IdentityToken,
+        signer: Arc<dyn Signer>,
+    ) -> Result<Session<'a>, SigningError> {
         self.endpoints.check()?;
+        crate::payload::hash_of(signer.algorithm())?;
+        let key_details = key_details(&*signer)?;
         let authority = self.endpoints.certificate_authority.as_ref();
         let url = authority.ok_or(SigningError::NoCertificateAuthority)?;
         if token.expires() <= self.clock.now() {
@@ -66,7 +81,6 @@ impl<'a> SigningContext<'a> {
                 expired: token.expires(),
             });
         }
-        let signer = self.ephemeral_signer()?;
         self.progress.begin(Step::Certificate);
         let request = CertificateRequest::new(url, token, &*signer)
             .await
@@ -91,14 +105,13 @@ impl<'a> SigningContext<'a> {
                 url: url.clone(),
                 source: Box::new(source),
             })?;
-        let key_details = key_details(&*signer)?;
         let material = Material::Certificate {
             certificate: Box::new(certificate),
             identity,
         };
         Ok(Session {
             context: self,
-            signer: Arc::new(Ephemeral(signer)),
+            signer,
             material,
             key_details,
         })

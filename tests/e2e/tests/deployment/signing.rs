@@ -173,6 +173,34 @@ fn own_keys_of_every_kind_that_logs_take() {
     });
 }
 
+#[test]
+fn own_keys_get_certificates_too() {
+    e2e(async |deployment| {
+        for algorithm in [
+            SignatureAlgorithm::EcdsaP256Sha256,
+            SignatureAlgorithm::EcdsaP384Sha384,
+            SignatureAlgorithm::EcdsaP521Sha512,
+            SignatureAlgorithm::RsaPkcs1Sha256,
+        ] {
+            let address = deployment.somebody();
+            let token = deployment.log_in(&address).await;
+            let client = Client::of(deployment);
+            let key = own_key(algorithm);
+            let context = client.context(&*deployment.transport);
+            let session = context.certify_key(token, Arc::clone(&key)).await;
+            let session = session.unwrap_or_else(|e| panic!("{algorithm:?}: {e:?}"));
+            assert_eq!(session.public_key(), key.public_key());
+            let signed = session.sign(&payload(&session, ARTIFACT)).await;
+            let bundle = signed
+                .unwrap_or_else(|e| panic!("{algorithm:?}: {e:?}"))
+                .bundle;
+            verify_artifact(deployment, ARTIFACT, &bundle, &address, SystemClock.now())
+                .map(drop)
+                .unwrap_or_else(|e| panic!("{algorithm:?}: {e:?}"));
+        }
+    });
+}
+
 /// Which step began, in order, and how many requests had been sent by then.
 struct Steps<'a>(&'a Liar, Mutex<Vec<(Step, usize)>>);
 
