@@ -270,7 +270,7 @@ fn refused() {
         let unknown_log = altered(|entry| {
             entry["logId"]["keyId"] = STANDARD.encode([7; 32]).into();
         });
-        check(unknown_log, "log-untrusted").await;
+        check(unknown_log, "log-unknown").await;
 
         let wrong_signature = with_checkpoint(|checkpoint| {
             // The last characters are of the signature, whatever comes before.
