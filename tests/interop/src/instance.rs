@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use waxseal_instance::{OutboxReader, email_login};
@@ -21,6 +22,7 @@ const START: Duration = Duration::from_secs(60);
 pub struct Instance {
     folder: tempfile::TempDir,
     port: u16,
+    log_in: Mutex<()>,
     _server: Server,
 }
 
@@ -44,6 +46,7 @@ impl Instance {
         let instance = Self {
             folder,
             port,
+            log_in: Mutex::new(()),
             _server: server,
         };
         let started = Instant::now();
@@ -103,6 +106,8 @@ impl Instance {
     /// # Errors
     /// What the broker says.
     pub fn token_of(&self, address: &str) -> Result<String, String> {
+        // One after the other: two log-ins of one person would read each other's mail.
+        let _turn = self.log_in.lock().unwrap_or_else(PoisonError::into_inner);
         log_in(&self.issuer(), address, &self.data().join("outbox"))
     }
 }
