@@ -6,8 +6,8 @@ use std::time::Duration;
 use url::Url;
 use waxseal_ca_client::{CertificateRequest, LeafCertificate};
 use waxseal_crypto::{
-    BoxFuture, Clock, CryptoProvider, Input, KeyDetails, LocalSigner, PublicKey, Random,
-    RandomError, SignError, SignatureAlgorithm, Signer, Time,
+    Clock, CryptoProvider, KeyDetails, LocalSigner, Random, RandomError, SignatureAlgorithm,
+    Signer, Time,
 };
 use waxseal_formats::TrustedRoot;
 use waxseal_identity::IdentityToken;
@@ -58,8 +58,8 @@ impl<'a> SigningContext<'a> {
     /// # Errors
     /// [`SigningError`], up to `CertificateRefused`.
     pub async fn certify(self, token: IdentityToken) -> Result<Session<'a>, SigningError> {
-        let signer = Ephemeral(self.ephemeral_signer()?);
-        self.certify_key(token, Arc::new(signer)).await
+        let signer: Box<dyn Signer> = self.ephemeral_signer()?;
+        self.certify_key(token, Arc::from(signer)).await
     }
 
     /// As [`Self::certify`], for a key of the caller's own: it lives wherever its signer says.
@@ -170,23 +170,6 @@ impl<'a> SigningContext<'a> {
             .rev()
             .find(|log| same(&log.base_url))?;
         Some(log.log_id.clone())
-    }
-}
-
-/// A key of this process, as any other signer; it is wiped when the session ends.
-struct Ephemeral(Box<dyn LocalSigner>);
-
-impl Signer for Ephemeral {
-    fn public_key(&self) -> &PublicKey {
-        self.0.public_key()
-    }
-
-    fn algorithm(&self) -> SignatureAlgorithm {
-        self.0.algorithm()
-    }
-
-    fn sign<'s>(&'s self, input: Input<'s>) -> BoxFuture<'s, Result<Vec<u8>, SignError>> {
-        self.0.sign(input)
     }
 }
 

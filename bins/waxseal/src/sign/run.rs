@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use waxseal_crypto::{HashAlgorithm, KeyKind, LocalSigner, PrivateKey, SignatureAlgorithm, Signer};
+use waxseal_crypto::{HashAlgorithm, KeyKind, PrivateKey, SignatureAlgorithm, Signer};
 use waxseal_crypto_aws_lc::{OsRandom, SystemClock, provider};
 use waxseal_identity::IdentityToken;
 use waxseal_sign::{Endpoints, Payload, Session, SignedBundle, SigningContext, SigningError};
@@ -192,7 +192,7 @@ fn open_key(path: &std::path::Path) -> Result<Box<dyn Signer>, Failure> {
     let signer = provider()
         .signer(&key, algorithm)
         .map_err(|error| unusable(&error))?;
-    Ok(Box::new(OwnKey(signer)))
+    Ok(signer)
 }
 
 /// The text of a key file, wiped when it is dropped. A key that others can read is refused (S-64).
@@ -218,24 +218,4 @@ fn zeroizing_read(path: &std::path::Path) -> Result<zeroize::Zeroizing<String>, 
     std::fs::read_to_string(path)
         .map(zeroize::Zeroizing::new)
         .map_err(unreadable)
-}
-
-/// A key of this process, as any other signer.
-struct OwnKey(Box<dyn LocalSigner>);
-
-impl Signer for OwnKey {
-    fn public_key(&self) -> &waxseal_crypto::PublicKey {
-        self.0.public_key()
-    }
-
-    fn algorithm(&self) -> SignatureAlgorithm {
-        self.0.algorithm()
-    }
-
-    fn sign<'s>(
-        &'s self,
-        input: waxseal_crypto::Input<'s>,
-    ) -> waxseal_crypto::BoxFuture<'s, Result<Vec<u8>, waxseal_crypto::SignError>> {
-        self.0.sign(input)
-    }
 }
