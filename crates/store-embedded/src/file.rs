@@ -1,12 +1,14 @@
 //! Files that belong to this process alone: made with mode 0600, refused if others could read or
 //! swap them.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use redb::backends::FileBackend;
 use redb::{Builder, Database};
+
+use crate::log_ledger::LedgerOpenError;
 
 /// Pages that redb keeps in memory. Its default of 1 GiB is more than a server of ours may use, and
 /// slower: fresh pages have to be zeroed.
@@ -50,27 +52,28 @@ pub enum OpenError {
         /// Why.
         source: Box<redb::DatabaseError>,
     },
+    /// Its file opens, but a log cannot be kept in it.
+    #[error("the ledger {} cannot be used", path.display())]
+    Ledger {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: LedgerOpenError,
+    },
 }
 
 /// Opens or makes a redb file.
 pub(crate) fn open_database(path: &Path) -> Result<Database, OpenError> {
     let named = || path.to_owned();
-    let io = |source| OpenError::Io {
-        path: named(),
-        source,
-    };
     if std::fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink()) {
         return Err(OpenError::SymbolicLink { path: named() });
     }
-    let file = open_private(path).map_err(io)?;
-    if is_open_to_others(&file).map_err(io)? {
-        return Err(OpenError::OpenToOthers { path: named() });
-    }
-    let opened = FileBackend::new(file).and_then(|backend| {
-        Builder::new()
-            .set_cache_size(CACHE_BYTES)
-            .create_with_backend(backend)
-    });
+    let file = open_private(path).map_err(|source| OpenError::Io {
+        path: named(),
+        source,
+    })?;
+    check_private(path)?;
+    let opened = FileBackend::new(file).and_then(open_backend);
     opened.map_err(|error| match error {
         redb::DatabaseError::DatabaseAlreadyOpen => OpenError::InUse { path: named() },
         error => OpenError::Damaged {
@@ -78,6 +81,31 @@ pub(crate) fn open_database(path: &Path) -> Result<Database, OpenError> {
             source: Box::new(error),
         },
     })
+}
+
+/// Opens or makes a database over any storage.
+pub(crate) fn open_backend(
+    backend: impl redb::StorageBackend,
+) -> Result<Database, redb::DatabaseError> {
+    Builder::new()
+        .set_cache_size(CACHE_BYTES)
+        .create_with_backend(backend)
+}
+
+/// A file or directory is no symbolic link, and not for others.
+pub(crate) fn check_private(path: &Path) -> Result<(), OpenError> {
+    let path = || path.to_owned();
+    let found = std::fs::symlink_metadata(path()).map_err(|source| OpenError::Io {
+        path: path(),
+        source,
+    })?;
+    if found.is_symlink() {
+        return Err(OpenError::SymbolicLink { path: path() });
+    }
+    if is_open_to_others(&found) {
+        return Err(OpenError::OpenToOthers { path: path() });
+    }
+    Ok(())
 }
 
 fn open_private(path: &Path) -> io::Result<File> {
@@ -99,14 +127,14 @@ pub(crate) fn private(options: &mut OpenOptions) {
 }
 
 #[cfg(unix)]
-fn is_open_to_others(file: &File) -> io::Result<bool> {
+fn is_open_to_others(found: &Metadata) -> bool {
     use std::os::unix::fs::MetadataExt as _;
-    Ok(file.metadata()?.mode() & 0o077 != 0)
+    found.mode() & 0o077 != 0
 }
 
 #[cfg(not(unix))]
-fn is_open_to_others(_: &File) -> io::Result<bool> {
-    Ok(false)
+const fn is_open_to_others(_: &Metadata) -> bool {
+    false
 }
 
 #[cfg(test)]

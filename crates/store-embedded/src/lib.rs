@@ -25,13 +25,15 @@
 //! the files; they are made with mode 0600, and refused if group or others may read them.
 
 mod file;
+mod folder;
 mod identity_store;
 mod log_ledger;
 mod log_objects;
 mod outbox;
 
 pub use file::OpenError;
+pub use folder::{Directory, Folder, NewFile, StoredFile};
 pub use identity_store::IdentityStore;
-pub use log_ledger::LogLedger;
+pub use log_ledger::{LedgerOpenError, LogLedger};
 pub use log_objects::LogObjects;
 pub use outbox::{Delivered, Outbox};

@@ -4,14 +4,20 @@
 //! opens at once. Any I/O error of it is answered as unknown, because neither redb nor the page
 //! cache can be believed after one: the log stops and opens the file again.
 
+use std::io;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 
-use redb::{Database, ReadableDatabase as _, ReadableTable as _, StorageError, TableDefinition};
+use redb::{
+    Database, ReadableDatabase as _, ReadableTable as _, StorageBackend, StorageError,
+    TableDefinition,
+};
 use waxseal_crypto::BoxFuture;
 use waxseal_log_server::{Commit, CommitOutcome, DedupKey, Ledger, LedgerError, NewEntry, Opened};
 
-use crate::file::{OpenError, open_database};
+use crate::file::{OpenError, open_backend, open_database};
+use crate::folder::{Directory, Folder};
 
 /// `epoch` (8 bytes, big-endian) and `state`.
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
@@ -29,6 +35,21 @@ const BESIDE: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("beside");
 /// Most entries of one row: few rows to insert, and little to read for one entry.
 const ROW_ENTRIES: usize = 32;
 
+/// The extension of the folder beside the ledger's file.
+const KEYS_FOLDER: &str = "keys";
+
+/// Why a ledger's storage cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LedgerOpenError {
+    /// The storage does not hold a database, or a damaged one.
+    #[error("the ledger's database cannot be opened")]
+    Database(#[source] Box<redb::DatabaseError>),
+    /// The folder of its keys cannot be read or tidied up.
+    #[error("the folder of the ledger's keys cannot be used")]
+    Folder(#[source] io::Error),
+}
+
 /// A log's ledger in one file that one process holds.
 #[derive(Debug)]
 pub struct LogLedger {
@@ -42,6 +63,31 @@ impl LogLedger {
     /// [`OpenError`]: another process holds it, it is not ours alone, or it is damaged.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let database = open_database(path)?;
+        let folder = Directory::open(&path.with_extension(KEYS_FOLDER))?;
+        Self::on(database, &folder).map_err(|source| OpenError::Ledger {
+            path: path.to_owned(),
+            source,
+        })
+    }
+
+    /// Opens a ledger over any storage: what a test of crashes puts its faults in.
+    ///
+    /// # Errors
+    /// [`LedgerOpenError`].
+    pub fn with_backend(
+        backend: impl StorageBackend,
+        folder: &Arc<dyn Folder>,
+    ) -> Result<Self, LedgerOpenError> {
+        let database =
+            open_backend(backend).map_err(|error| LedgerOpenError::Database(error.into()))?;
+        Self::on(database, &**folder)
+    }
+
+    /// Files that no commit names are what a crash left behind.
+    fn on(database: Database, folder: &dyn Folder) -> Result<Self, LedgerOpenError> {
+        for name in folder.names().map_err(LedgerOpenError::Folder)? {
+            folder.remove(&name).map_err(LedgerOpenError::Folder)?;
+        }
         Ok(Self { database })
     }
 

@@ -151,3 +151,49 @@ fn rows_do_not_cross_bundles() {
     }
     assert_eq!(next, 600);
 }
+
+#[test]
+fn works_over_any_backend() {
+    let outer = tempfile::tempdir().unwrap();
+    let folder: Arc<dyn Folder> = Arc::new(Directory::open(&outer.path().join("keys")).unwrap());
+    drop(folder.create("left-behind").unwrap());
+    let backend = redb::backends::InMemoryBackend::new();
+    let ledger = LogLedger::with_backend(backend, &folder).unwrap();
+    assert_eq!(folder.names().unwrap(), [""; 0]);
+    now(Ledger::open(&ledger)).unwrap();
+    commit(&ledger, 1, 0..600, 0);
+    assert_eq!(now(ledger.read(0..600)).unwrap(), stored(0..600));
+}
+
+#[test]
+fn database() {
+    let outer = tempfile::tempdir().unwrap();
+    let folder: Arc<dyn Folder> = Arc::new(Directory::open(outer.path()).unwrap());
+    let backend = redb::backends::InMemoryBackend::new();
+    backend.set_len(4096).unwrap();
+    backend.write(0, &[7; 4096]).unwrap();
+    let opened = LogLedger::with_backend(backend, &folder);
+    assert!(matches!(opened, Err(LedgerOpenError::Database(_))));
+}
+
+#[test]
+fn folder() {
+    let outer = tempfile::tempdir().unwrap();
+    let folder: Arc<dyn Folder> = Arc::new(Directory::open(&outer.path().join("keys")).unwrap());
+    std::fs::remove_dir(outer.path().join("keys")).unwrap();
+    let backend = redb::backends::InMemoryBackend::new();
+    let opened = LogLedger::with_backend(backend, &folder);
+    assert!(matches!(opened, Err(LedgerOpenError::Folder(_))));
+}
+
+#[test]
+fn ledger() {
+    let outer = tempfile::tempdir().unwrap();
+    let path = outer.path().join("state.redb");
+    drop(LogLedger::open(&path).unwrap());
+    std::fs::create_dir(path.with_extension(KEYS_FOLDER).join("left-behind")).unwrap();
+    assert!(matches!(
+        LogLedger::open(&path),
+        Err(OpenError::Ledger { .. })
+    ));
+}
