@@ -168,7 +168,7 @@ fn works_over_any_backend() {
 #[test]
 fn database() {
     let outer = tempfile::tempdir().unwrap();
-    let folder: Arc<dyn Folder> = Arc::new(Directory::open(outer.path()).unwrap());
+    let folder: Arc<dyn Folder> = Arc::new(Directory::open(&outer.path().join("keys")).unwrap());
     let backend = redb::backends::InMemoryBackend::new();
     backend.set_len(4096).unwrap();
     backend.write(0, &[7; 4096]).unwrap();
