@@ -101,6 +101,9 @@ async fn submit(service: &Service, endpoint: usize, body: &Bytes) -> Response {
 
 async fn checkpoint(State(service): State<Arc<Service>>) -> Response {
     let note = service.published().checkpoint.clone();
+    if note.is_empty() {
+        return problem::not_found();
+    }
     let mut response = note.into_response();
     set(response.headers_mut(), "text/plain; charset=utf-8");
     let uncached = HeaderValue::from_static("no-cache");

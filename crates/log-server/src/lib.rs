@@ -28,6 +28,7 @@
 //!         provider,
 //!         clock,
 //!         signers: vec![signer],
+//!         cosigners: None,
 //!         ledger,
 //!         objects,
 //!         personality: Arc::new(ArtifactLog::new(provider)),
@@ -55,13 +56,17 @@ mod metrics;
 mod objects;
 mod personality;
 mod problem;
+mod prove;
+mod publisher;
 mod recovery;
 mod seal;
 mod sequencer;
 mod service;
 mod shared;
 mod state;
+mod top_up;
 mod tree;
+mod witness;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -87,6 +92,7 @@ pub use shared::ReadError;
 pub use state::StateError;
 /// The name of a tile or bundle, as [`Objects`] are asked for it.
 pub use waxseal_tlog::TilePath;
+pub use witness::{ConsistencyProver, CosignError, CosignMode, Cosigners, Unpublished};
 
 use metrics::{MetricNames, Metrics};
 use recovery::{check_published, own_key, recover};
@@ -94,6 +100,7 @@ use seal::{SealError, Sealer};
 use sequencer::{Pending, Sequencer};
 use service::{MAX_WAITING, Service};
 use shared::{Shared, Tree, off_thread};
+use top_up::top_up;
 
 /// How often partial tiles and the checkpoint are written out as objects, at most.
 const SEAL_INTERVAL: Duration = Duration::from_secs(1);
@@ -120,6 +127,8 @@ pub struct Context {
     pub clock: Arc<dyn Clock>,
     /// Who signs checkpoints; the first is the log's own key. All are named as the origin.
     pub signers: Vec<NoteSigner>,
+    /// Who asks witnesses for their cosignatures, if anybody.
+    pub cosigners: Option<Arc<dyn Cosigners>>,
     /// The transactional store.
     pub ledger: Arc<dyn Ledger>,
     /// The immutable store.
@@ -174,22 +183,24 @@ impl LogServer {
             BundleKind::Data => MetricNames::CT,
         };
         let metrics = Metrics::register(&context.meter, names);
-        let unsigned = Published {
+        let unsigned = Arc::new(Published {
             tree_size: 0,
             root_hash: empty_root(),
             checkpoint: String::new(),
-        };
+        });
         let shared = Arc::new(Shared {
             personality: context.personality,
             ledger: context.ledger,
             objects: context.objects,
             signers: context.signers,
+            cosigners: context.cosigners,
             clock: context.clock,
             tree: RwLock::new(Tree::default()),
-            published: watch::Sender::new(Arc::new(unsigned)),
+            published: watch::Sender::new(Arc::clone(&unsigned)),
             sealed: AtomicU64::new(0),
             committed: AtomicU64::new(0),
-            written: watch::Sender::new(0),
+            written: watch::Sender::new(unsigned),
+            cosigned: watch::Sender::new(None),
             stopped: AtomicBool::new(false),
             flush: Notify::new(),
         });
@@ -197,7 +208,8 @@ impl LogServer {
         let state = recover(&shared, &config.origin, opened.state).await?;
         let checkpoint = shared.objects.read(ObjectName::Checkpoint).await?;
         if let Some(published) = &checkpoint {
-            check_published(&shared, &own, &state, published).await?;
+            let published = check_published(&shared, &own, &state, published).await?;
+            shared.published.send_replace(Arc::new(published));
         }
         shared.sealed.store(state.sealed, Ordering::Release);
         let committed = state.frontier.size();
@@ -253,7 +265,7 @@ impl LogServer {
         let mut written = self.shared.written.subscribe();
         self.shared.flush.notify_one();
         // The sender lives in `self`.
-        let _ = written.wait_for(|written| *written >= size).await;
+        let _ = written.wait_for(|written| written.tree_size >= size).await;
     }
 
     /// Sequences, commits, signs, publishes, answers; seals behind that. Returns when `shutdown`
@@ -295,9 +307,12 @@ impl LogServer {
         stop_arrivals: Shutdown,
         mut ended: oneshot::Receiver<Result<(), Fatal>>,
     ) -> Result<(), Fatal> {
+        let mut cosigned = self.shared.cosigned.subscribe();
+        let mut topping_up = std::pin::pin!(top_up(Arc::clone(&self.shared)));
         let mut tick = tokio::time::interval(SEAL_INTERVAL);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
+            let mut turn = Turn::Seal;
             tokio::select! {
                 biased;
                 result = &mut ended => {
@@ -308,10 +323,17 @@ impl LogServer {
                     stop_arrivals.trigger();
                     continue;
                 }
+                fatal = &mut topping_up => {
+                    self.shared.stopped.store(true, Ordering::Release);
+                    stop_arrivals.trigger();
+                    return Err(fatal);
+                }
+                // The sender lives in `self`.
+                _ = cosigned.changed() => turn = Turn::TopUp,
                 () = self.shared.flush.notified() => {}
                 _ = tick.tick() => {}
             }
-            sealer = match self.seal(sealer).await {
+            sealer = match self.seal(sealer, turn).await {
                 Ok(sealer) => sealer,
                 Err(fatal) => {
                     // Nothing more is signed over what contradicts itself.
@@ -321,13 +343,16 @@ impl LogServer {
                 }
             };
         }
-        self.seal(sealer).await.map(|_| ())
+        self.seal(sealer, Turn::Seal).await.map(|_| ())
     }
 
-    async fn seal(&self, mut sealer: Sealer) -> Result<Sealer, Fatal> {
+    async fn seal(&self, mut sealer: Sealer, turn: Turn) -> Result<Sealer, Fatal> {
         let lost = |error: BoxError| Fatal::new("the sealer ended", error);
         let (sealer, result) = off_thread(async move {
-            let result = sealer.seal().await;
+            let result = match turn {
+                Turn::Seal => sealer.seal().await,
+                Turn::TopUp => sealer.top_up().await,
+            };
             (sealer, result)
         })
         .await
@@ -350,6 +375,13 @@ impl LogServer {
     }
 }
 
+/// What the sealer does next.
+#[derive(Debug, Clone, Copy)]
+enum Turn {
+    Seal,
+    TopUp,
+}
+
 /// A log that has ended, in whatever way, takes nothing more.
 struct StopOnDrop(Arc<Shared>);
 
@@ -366,12 +398,16 @@ async fn begin(
     config: &Config,
 ) -> Result<Sequencer, StartError> {
     if sequencer.tree_size() > 0 {
-        sequencer.publish().await.map_err(StartError::Sign)?;
+        sequencer.publish_first().await?;
         return Ok(sequencer);
+    }
+    if shared.cosigners.is_some() {
+        // An empty log whose witnesses have seen it full has lost its stores.
+        sequencer.publish_first().await?;
     }
     let genesis = shared.personality.genesis(&config.origin).await;
     let Some(submission) = genesis.map_err(StartError::Genesis)? else {
-        sequencer.publish().await.map_err(StartError::Sign)?;
+        sequencer.publish_first().await?;
         return Ok(sequencer);
     };
     let (reply, answer) = oneshot::channel();
@@ -380,8 +416,11 @@ async fn begin(
     let answer = answer
         .await
         .map_err(|error| StartError::Genesis(error.into()))?;
-    answer.map_err(|error| StartError::Genesis(error.into()))?;
-    Ok(sequencer)
+    match answer {
+        // A log that fails closed publishes its first entry when its witnesses are there.
+        Ok(_) | Err(AppendError::NoQuorum) => Ok(sequencer),
+        Err(error) => Err(StartError::Genesis(error.into())),
+    }
 }
 
 /// The sequencer has a thread of its own: its commits block.

@@ -74,6 +74,11 @@ fn append(error: AppendError) -> Problem {
             let message = "the entry is in the log, but its checkpoint is not signed yet; retry";
             Problem::unavailable("NOT_SIGNED", message, cause).with_retry_after(BUSY)
         }
+        AppendError::NoQuorum => unavailable(
+            "NOT_COSIGNED",
+            "the entry is in the log, but its checkpoint is not cosigned yet; retry",
+        )
+        .with_retry_after(BUSY),
         AppendError::Unknown => Problem::fault("UNKNOWN", AppendError::Unknown),
     }
 }

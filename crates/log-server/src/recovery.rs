@@ -9,7 +9,7 @@ use waxseal_tlog::{
 
 use crate::shared::{ReadError, Shared, Tree};
 use crate::state::{LogState, StateError};
-use crate::{LedgerError, ObjectName, ObjectsError};
+use crate::{CosignError, LedgerError, ObjectName, ObjectsError, Published};
 
 /// Why a log does not start.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +66,10 @@ pub enum StartError {
         /// Size of the published tree.
         published: u64,
     },
+    /// A witness has cosigned a larger tree, or another one: the stores were rolled back, or are
+    /// not those of this log. To go on would fork it.
+    #[error("a witness contradicts the stored log")]
+    Cosign(#[source] CosignError),
     /// The first entry could not be made or appended.
     #[error("the log's first entry could not be made")]
     Genesis(#[source] BoxError),
@@ -172,7 +176,7 @@ pub(crate) async fn check_published(
     own: &LogKey,
     state: &LogState,
     published: &[u8],
-) -> Result<(), StartError> {
+) -> Result<Published, StartError> {
     let text = std::str::from_utf8(published).unwrap_or_default();
     let note = SignedNote::parse(text).map_err(StartError::PublishedNote)?;
     let opened = Checkpoint::open(&note, own, &[]).map_err(StartError::PublishedCheckpoint)?;
@@ -188,7 +192,11 @@ pub(crate) async fn check_published(
         .await
         .map_err(StartError::Damaged)?;
     if root == *opened.root_hash() {
-        Ok(())
+        Ok(Published {
+            tree_size: published,
+            root_hash: root,
+            checkpoint: text.to_owned(),
+        })
     } else {
         Err(StartError::Forked { published })
     }

@@ -51,6 +51,9 @@ impl Sealer {
     /// [`SealError`].
     pub(crate) async fn seal(&mut self) -> Result<(), SealError> {
         let published = self.shared.published();
+        if published.checkpoint.is_empty() {
+            return Ok(());
+        }
         self.seal_full(published.tree_size).await?;
         self.publish(&published).await
     }
@@ -116,13 +119,40 @@ impl Sealer {
         Ok(())
     }
 
-    async fn publish(&mut self, published: &Published) -> Result<(), SealError> {
+    async fn publish(&mut self, published: &Arc<Published>) -> Result<(), SealError> {
         let new = published.checkpoint.as_bytes();
         let size = published.tree_size;
         if self.checkpoint.as_deref() == Some(new) {
-            self.shared.written.send_replace(size);
+            self.shared.written.send_replace(Arc::clone(published));
             return Ok(());
         }
+        if self.shared.written.borrow().tree_size != size || size == 0 {
+            self.create_partial(size).await?;
+        }
+        self.replace(published).await?;
+        for name in std::mem::take(&mut self.superseded) {
+            self.discard(name).await;
+        }
+        Ok(())
+    }
+
+    /// Replaces the checkpoint by a version of it that has more cosignatures.
+    ///
+    /// # Errors
+    /// [`SealError`].
+    pub(crate) async fn top_up(&mut self) -> Result<(), SealError> {
+        let Some(cosigned) = self.shared.cosigned.borrow().clone() else {
+            return Ok(());
+        };
+        let size = self.shared.written.borrow().tree_size;
+        if size == cosigned.tree_size {
+            self.replace(&cosigned).await?;
+        }
+        Ok(())
+    }
+
+    /// Partial tiles, and the partial bundle.
+    async fn create_partial(&self, size: u64) -> Result<(), SealError> {
         let mut partial = Vec::new();
         for tile in Tile::right_edge(size) {
             let hashes = self.shared.tile(tile).await.map_err(unread)?;
@@ -142,18 +172,20 @@ impl Sealer {
             let bundle = self.shared.personality.encode_bundle(&stored);
             partial.push((ObjectName::Tile(path), bundle));
         }
-        self.shared.objects.create(partial).await.map_err(failed)?;
-        // The checkpoint comes last: everything that it implies is there (I3).
+        self.shared.objects.create(partial).await.map_err(failed)
+    }
+
+    /// The checkpoint comes last: everything that it implies is there (I3). It is replaced only
+    /// where it is what this log wrote before (D6).
+    async fn replace(&mut self, published: &Arc<Published>) -> Result<(), SealError> {
+        let new = published.checkpoint.as_bytes();
         self.shared
             .objects
             .replace_checkpoint(self.checkpoint.as_deref(), new)
             .await
             .map_err(failed)?;
         self.checkpoint = Some(new.to_vec());
-        self.shared.written.send_replace(size);
-        for name in std::mem::take(&mut self.superseded) {
-            self.discard(name).await;
-        }
+        self.shared.written.send_replace(Arc::clone(published));
         Ok(())
     }
 
@@ -179,7 +211,9 @@ fn failed(error: ObjectsError) -> SealError {
 
 fn unread(error: ReadError) -> SealError {
     match error {
-        ReadError::Damaged { .. } => SealError::Contradiction(error.into()),
+        ReadError::Damaged { .. } | ReadError::Impossible(_) => {
+            SealError::Contradiction(error.into())
+        }
         ReadError::Store(_) => SealError::Store(error.into()),
     }
 }

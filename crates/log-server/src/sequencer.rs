@@ -13,12 +13,16 @@ use std::time::Instant;
 use tokio::sync::{mpsc, oneshot};
 use waxseal_crypto::Time;
 use waxseal_serve::{BoxError, Fatal, Shutdown};
-use waxseal_tlog::{CheckpointText, Hash, MAX_ENTRY_BYTES, NoteSigner, sign_note};
+use waxseal_tlog::MAX_ENTRY_BYTES;
 
 use crate::metrics::Metrics;
+use crate::publisher::{PublishError, publish, publish_first};
 use crate::shared::{ReadError, Shared};
 use crate::state::LogState;
-use crate::{BundleKind, Commit, CommitOutcome, DedupKey, NewEntry, Published, Record, Submission};
+use crate::{
+    BundleKind, Commit, CommitOutcome, CosignError, DedupKey, NewEntry, Published, Record,
+    StartError, Submission,
+};
 
 /// Most entries of one commit: a quarter of what may wait, so that an answer is never behind more
 /// than a few of them.
@@ -70,6 +74,9 @@ pub enum AppendError {
     /// The entry is in the log, but its checkpoint could not be signed.
     #[error("the checkpoint could not be signed")]
     Signer(#[source] Arc<dyn Error + Send + Sync>),
+    /// The entry is in the log, but too few witnesses have cosigned its checkpoint yet.
+    #[error("too few witnesses have cosigned the checkpoint")]
+    NoQuorum,
     /// It is unknown whether the entry is in the log: the process stops (rule D2).
     #[error("it is unknown whether the entry is in the log")]
     Unknown,
@@ -149,8 +156,7 @@ impl Sequencer {
             }
         };
         if batch.entries.is_empty() {
-            self.answer_duplicates(batch).await;
-            return Ok(());
+            return self.answer_duplicates(batch).await;
         }
         let Some(next) = self.integrate(&batch)? else {
             refuse(batch.waiting(), || AppendError::Full);
@@ -189,32 +195,27 @@ impl Sequencer {
         let committed = self.state.frontier.size();
         self.shared.committed.store(committed, Ordering::Release);
         self.shared.tree_mut().evict(sealed);
-        match self.publish().await {
-            Ok(published) => self.answer(batch, &published).await,
-            Err(cause) => {
-                // The next commit signs again. Until then nobody learns of these entries.
-                tracing::error!(%cause, "the checkpoint was not signed");
-                let cause: Arc<dyn Error + Send + Sync> = Arc::from(cause);
-                refuse(batch.waiting(), || AppendError::Signer(Arc::clone(&cause)));
+        match publish(&self.shared, &self.state).await {
+            Ok(published) => {
+                self.answer(batch, &published).await;
+                Ok(())
             }
+            Err(error) => self.unpublished(batch, error),
         }
-        Ok(())
     }
 
-    /// Signs the committed state and makes it the published one.
-    pub(crate) async fn publish(&self) -> Result<Arc<Published>, BoxError> {
-        let frontier = &self.state.frontier;
-        let published = Arc::new(
-            sign(
-                &self.state,
-                frontier.root_hash(),
-                &self.shared.signers,
-                self.shared.clock.now(),
-            )
-            .await?,
-        );
-        self.shared.published.send_replace(Arc::clone(&published));
-        Ok(published)
+    /// Publishes what was committed before this process began. A log that fails closed may start
+    /// without cosignatures; it publishes nothing then.
+    pub(crate) async fn publish_first(&self) -> Result<(), StartError> {
+        match publish_first(&self.shared, &self.state).await {
+            Ok(_) => Ok(()),
+            Err(PublishError::Cosign(error @ CosignError::NoQuorum { .. })) => {
+                tracing::warn!(%error, "nothing is published yet");
+                Ok(())
+            }
+            Err(PublishError::Cosign(error)) => Err(StartError::Cosign(error)),
+            Err(PublishError::Signer(cause)) => Err(StartError::Sign(cause)),
+        }
     }
 
     pub(crate) const fn tree_size(&self) -> u64 {
@@ -364,15 +365,12 @@ impl Sequencer {
         }
     }
 
-    async fn answer_duplicates(&self, batch: Batch) {
-        // What an earlier batch could not sign is signed before it is told.
+    async fn answer_duplicates(&self, batch: Batch) -> Result<(), Fatal> {
+        // What an earlier batch could not publish is published before it is told.
         let published = if self.shared.published().tree_size < self.state.frontier.size() {
-            match self.publish().await {
+            match publish(&self.shared, &self.state).await {
                 Ok(published) => published,
-                Err(cause) => {
-                    let cause: Arc<dyn Error + Send + Sync> = Arc::from(cause);
-                    return refuse(batch.waiting(), || AppendError::Signer(Arc::clone(&cause)));
-                }
+                Err(error) => return self.unpublished(batch, error),
             }
         } else {
             self.shared.published()
@@ -380,6 +378,30 @@ impl Sequencer {
         for (pending, index, is_duplicate) in batch.places {
             let stored = self.shared.entry(index).await;
             reply(pending, index, is_duplicate, stored, Arc::clone(&published));
+        }
+        Ok(())
+    }
+
+    /// The next commit publishes again. Until then nobody learns of these entries.
+    fn unpublished(&self, batch: Batch, error: PublishError) -> Result<(), Fatal> {
+        tracing::error!(%error, "the checkpoint was not published");
+        match error {
+            PublishError::Signer(cause) => {
+                let cause: Arc<dyn Error + Send + Sync> = Arc::from(cause);
+                refuse(batch.waiting(), || AppendError::Signer(Arc::clone(&cause)));
+                Ok(())
+            }
+            PublishError::Cosign(CosignError::NoQuorum { .. }) => {
+                refuse(batch.waiting(), || AppendError::NoQuorum);
+                Ok(())
+            }
+            PublishError::Cosign(evidence) => {
+                self.stop(batch, || AppendError::Stopped);
+                Err(Fatal::new(
+                    "a witness has seen another tree of the log",
+                    evidence,
+                ))
+            }
         }
     }
 
@@ -402,25 +424,6 @@ impl Batch {
         let entry = self.entries.get(usize::try_from(position).ok()?)?;
         Some(&entry.stored)
     }
-}
-
-/// Signs a committed state (rule D4: never any other).
-pub(crate) async fn sign(
-    state: &LogState,
-    root_hash: Hash,
-    signers: &[NoteSigner],
-    now: Time,
-) -> Result<Published, BoxError> {
-    let tree_size = state.frontier.size();
-    let text = CheckpointText::new(state.origin.clone(), tree_size, root_hash);
-    let signers: Vec<_> = signers.iter().collect();
-    let time = now.max(state.time);
-    let note = sign_note(&text.to_string(), time, &signers).await?;
-    Ok(Published {
-        tree_size,
-        root_hash,
-        checkpoint: note.to_string(),
-    })
 }
 
 /// A client that went away is no error: its entry is in the log all the same.

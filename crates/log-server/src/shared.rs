@@ -8,16 +8,17 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 use waxseal_crypto::Clock;
 use waxseal_serve::BoxError;
-use waxseal_tlog::{Frontier, Hash, InclusionProof, Node, NoteSigner, Tile, TilePath};
+use waxseal_tlog::{Frontier, Hash, InclusionProof, Node, NoteSigner, ProofError, Tile, TilePath};
 
 use crate::personality::{BundleKind, Prover};
-use crate::{Ledger, LedgerError, ObjectName, Objects, Personality, Published};
+use crate::{Cosigners, Ledger, LedgerError, ObjectName, Objects, Personality, Published};
 
 pub(crate) struct Shared {
     pub(crate) personality: Arc<dyn Personality>,
     pub(crate) ledger: Arc<dyn Ledger>,
     pub(crate) objects: Arc<dyn Objects>,
     pub(crate) signers: Vec<NoteSigner>,
+    pub(crate) cosigners: Option<Arc<dyn Cosigners>>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) tree: RwLock<Tree>,
     /// Only committed states that were signed, and only ever larger ones (rule D6).
@@ -26,8 +27,10 @@ pub(crate) struct Shared {
     pub(crate) sealed: AtomicU64,
     /// Size of the committed tree.
     pub(crate) committed: AtomicU64,
-    /// Size of the tree that the checkpoint object is of.
-    pub(crate) written: watch::Sender<u64>,
+    /// What the checkpoint object is.
+    pub(crate) written: watch::Sender<Arc<Published>>,
+    /// A version of what was written out that has more cosignatures.
+    pub(crate) cosigned: watch::Sender<Option<Arc<Published>>>,
     /// Set for good when going on is unsafe, or the log has shut down.
     pub(crate) stopped: AtomicBool,
     /// Asks for sealing and publication of objects now.
@@ -49,6 +52,9 @@ pub enum ReadError {
         /// Which object.
         name: ObjectName,
     },
+    /// There is no such proof.
+    #[error(transparent)]
+    Impossible(ProofError),
 }
 
 impl Shared {
@@ -143,7 +149,7 @@ impl Shared {
         Ok(frontier.root_hash())
     }
 
-    async fn node(&self, node: Node) -> Result<Hash, ReadError> {
+    pub(crate) async fn node(&self, node: Node) -> Result<Hash, ReadError> {
         let in_memory = self.tree().node(node);
         if let Some(hash) = in_memory {
             return Ok(hash);

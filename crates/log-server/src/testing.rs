@@ -17,9 +17,9 @@ use waxseal_tlog::{EntryBundle, KeyName, NoteSigner, Origin, SignatureKind, Tile
 
 use crate::personality::{BundleKind, CheckError, RefusalKind};
 use crate::{
-    Answer, Commit, CommitOutcome, Config, Context, DedupKey, Endpoint, Ledger, LedgerError,
-    LogServer, Logged, ObjectName, Objects, ObjectsError, Opened, Personality, Record, Refusal,
-    StartError, Submission,
+    Answer, Commit, CommitOutcome, Config, Context, Cosigners, DedupKey, Endpoint, Ledger,
+    LedgerError, LogServer, Logged, ObjectName, Objects, ObjectsError, Opened, Personality, Record,
+    Refusal, StartError, Submission,
 };
 
 pub(crate) const ORIGIN: &str = "log.example";
@@ -425,6 +425,7 @@ pub(crate) struct Rig {
     pub(crate) signer: NoteSigner,
     pub(crate) signer_fails: Arc<AtomicBool>,
     pub(crate) personality: Arc<dyn Personality>,
+    pub(crate) cosigners: Option<Arc<dyn Cosigners>>,
 }
 
 impl Rig {
@@ -452,6 +453,7 @@ impl Rig {
             clock: Arc::new(TestClock::default()),
             signer: NoteSigner::new(name, SignatureKind::Ed25519, signer).unwrap(),
             personality: Arc::new(Words),
+            cosigners: None,
         }
     }
 
@@ -460,6 +462,7 @@ impl Rig {
             provider: provider(),
             clock: Arc::clone(&self.clock) as _,
             signers: vec![self.signer.clone()],
+            cosigners: self.cosigners.clone(),
             ledger: Arc::clone(&self.ledger) as _,
             objects: Arc::clone(&self.objects) as _,
             personality: Arc::clone(&self.personality),

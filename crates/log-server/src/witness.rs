@@ -1,0 +1,108 @@
+//! The joint for witnesses: who cosigns a checkpoint between its signature and its publication.
+
+use std::fmt;
+
+use waxseal_crypto::BoxFuture;
+use waxseal_tlog::{ConsistencyProof, Hash, KeyName, SignatureLine, SignedNote};
+
+use crate::ReadError;
+
+/// Asks witnesses for cosignatures.
+///
+/// **What it is given.** Checkpoints of committed trees that only ever grow, one at a time, and
+/// none of an earlier tree than one before. A cosignature is asked for only what is durable (D1).
+///
+/// **Time.** It has time limits of its own, well below a client's patience; the log gives up on it
+/// after ten seconds.
+///
+/// **Trust.** A cosigner is believed in one thing: that it has seen a larger or another tree of
+/// this log. The log stops then, rather than fork (D4).
+pub trait Cosigners: Send + Sync {
+    /// What a checkpoint without enough cosignatures is worth.
+    fn mode(&self) -> CosignMode;
+
+    /// Collects cosignatures until there are enough.
+    ///
+    /// # Errors
+    /// [`CosignError`].
+    fn cosign<'a>(
+        &'a self,
+        unpublished: &'a Unpublished,
+        prover: &'a dyn ConsistencyProver,
+    ) -> BoxFuture<'a, Result<Vec<SignatureLine>, CosignError>>;
+}
+
+/// When a checkpoint is published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(
+    clippy::exhaustive_enums,
+    reason = "every case decides what is published"
+)]
+pub enum CosignMode {
+    /// With enough cosignatures. Without them nobody is answered.
+    FailClosed,
+    /// With enough cosignatures, or with those that came before the cosigners gave up.
+    FailOpen,
+    /// At once. Cosignatures come into it later, while its tree is still the newest.
+    TopUp,
+}
+
+/// A checkpoint that the log has signed, and not published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Unpublished {
+    /// The note with the log's own signatures.
+    pub note: SignedNote,
+    /// Number of leaves.
+    pub tree_size: u64,
+    /// Root hash of the tree.
+    pub root_hash: Hash,
+}
+
+/// Proves to a witness that the log only grew.
+pub trait ConsistencyProver: Send + Sync {
+    /// The proof between two sizes of the committed tree. From 0 it is empty.
+    ///
+    /// # Errors
+    /// [`ReadError::Impossible`], if the sizes are not in that order or not in the tree; or a
+    /// store failed.
+    fn consistency(
+        &self,
+        old_size: u64,
+        new_size: u64,
+    ) -> BoxFuture<'_, Result<ConsistencyProof, ReadError>>;
+}
+
+/// Why a checkpoint does not have enough cosignatures.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CosignError {
+    /// Too few witnesses answered in time.
+    #[error("too few witnesses have cosigned the checkpoint")]
+    NoQuorum {
+        /// The cosignatures that came.
+        collected: Vec<SignatureLine>,
+    },
+    /// A witness has cosigned a larger tree than the log has: the log was rolled back.
+    #[error("the witness {witness} has seen {tree_size} entries of the log")]
+    Ahead {
+        /// Which one.
+        witness: KeyName,
+        /// The size that it told.
+        tree_size: u64,
+    },
+    /// A witness has cosigned another tree of this size.
+    #[error("the witness {witness} has seen another tree of {tree_size} entries")]
+    Forked {
+        /// Which one.
+        witness: KeyName,
+        /// The size of both trees.
+        tree_size: u64,
+    },
+}
+
+impl fmt::Debug for dyn Cosigners {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Cosigners").field(&self.mode()).finish()
+    }
+}
