@@ -1,7 +1,11 @@
 //! The one client: `sigstore`, public, on whatever loopback port its program has opened.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use url::{Host, Url};
 use waxseal_identity::{OUT_OF_BAND, PUBLIC_CLIENT};
+
+use crate::parameters::Parameters;
 
 /// Longest redirect URI in bytes.
 const MAX_REDIRECT: usize = 512;
@@ -11,6 +15,102 @@ pub(crate) fn is_known(client_id: &str) -> bool {
     client_id == PUBLIC_CLIENT
 }
 
+/// A client, as it proved itself: not at all, since it is public.
+#[derive(Debug)]
+pub(crate) struct PublicClient {
+    pub(crate) id: String,
+}
+
+/// What a request says about its client besides its form.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Caller<'a> {
+    /// `Authorization`, if it has one.
+    pub(crate) authorization: Option<&'a str>,
+}
+
+/// The client is unknown, or brought a secret. `basic` says whether it tried
+/// `Authorization: Basic`, which wants a challenge back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ClientRefused {
+    pub(crate) basic: bool,
+}
+
+impl PublicClient {
+    /// The client: named in the form, or by Basic with an empty secret as sigstore-python does it.
+    /// A public client has no secret, so one that comes with any is not it.
+    pub(crate) fn authenticate(
+        form: &Parameters,
+        caller: &Caller<'_>,
+    ) -> Result<Self, ClientRefused> {
+        let refused = ClientRefused {
+            basic: caller.authorization.is_some(),
+        };
+        let named = form.value("client_id");
+        let id = match caller.authorization {
+            None => named.ok_or(refused)?.to_owned(),
+            Some(header) => {
+                let (user, secret) = read_basic(header).ok_or(refused)?;
+                if !secret.is_empty() || named.is_some_and(|named| named != user) {
+                    return Err(refused);
+                }
+                user
+            }
+        };
+        if form.value("client_secret").is_some() || !is_known(&id) {
+            return Err(refused);
+        }
+        Ok(Self { id })
+    }
+
+    /// The same where the client may say nothing about itself.
+    pub(crate) fn authenticate_if_named(
+        form: &Parameters,
+        caller: &Caller<'_>,
+    ) -> Result<Option<Self>, ClientRefused> {
+        let silent = caller.authorization.is_none()
+            && form.value("client_id").is_none()
+            && form.value("client_secret").is_none();
+        if silent {
+            return Ok(None);
+        }
+        Self::authenticate(form, caller).map(Some)
+    }
+}
+
+/// `Basic` with both halves form-encoded (RFC 6749 §2.3.1).
+fn read_basic(header: &str) -> Option<(String, String)> {
+    let (scheme, value) = header.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let bytes = STANDARD.decode(value.trim()).ok()?;
+    let text = String::from_utf8(bytes).ok()?;
+    let (user, secret) = text.split_once(':')?;
+    let decode = |text: &str| {
+        let mut pairs = url::form_urlencoded::parse(text.as_bytes());
+        pairs
+            .next()
+            .map_or_else(String::new, |(name, _)| name.into_owned())
+    };
+    Some((decode(user), decode(secret)))
+}
+
+/// The base64url of a SHA-256 digest (RFC 7636 §4.2).
+pub(crate) fn is_code_challenge(text: &str) -> bool {
+    text.len() == 43
+        && text
+            .bytes()
+            .all(|c| c.is_ascii_alphanumeric() || b"-_".contains(&c))
+}
+
+/// 43 to 128 unreserved characters (RFC 7636 §4.1).
+pub(crate) fn is_code_verifier(text: &str) -> bool {
+    (43..=128).contains(&text.len())
+        && text
+            .bytes()
+            .all(|c| c.is_ascii_alphanumeric() || b"-._~".contains(&c))
+}
+
 /// Where the answer of a log-in goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Redirect {
@@ -18,6 +118,9 @@ pub(crate) enum Redirect {
     Loopback(Url),
     /// Shown on a page, to be copied.
     OutOfBand,
+    /// Kept for the device that waits for it, by its digest. No request names one: it comes of the
+    /// code that the person typed.
+    Device([u8; 32]),
 }
 
 impl Redirect {
@@ -54,7 +157,7 @@ impl Redirect {
     /// The grammar of CSP has no IPv6 addresses, so those get the scheme.
     pub(crate) fn csp_source(&self) -> Option<String> {
         match self {
-            Self::OutOfBand => None,
+            Self::OutOfBand | Self::Device(_) => None,
             Self::Loopback(url) if matches!(url.host(), Some(Host::Ipv6(_))) => {
                 Some("http:".to_owned())
             }

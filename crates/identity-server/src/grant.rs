@@ -6,12 +6,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use waxseal_crypto::sha256;
 
-use crate::client::{Redirect, is_known};
+use crate::client::{Caller, ClientRefused, PublicClient, Redirect, is_code_verifier};
+use crate::device::PollRefusal;
 use crate::parameters::Parameters;
 use crate::records::{Grant, read, write};
 use crate::secret::same;
 use crate::service::{Fault, Service, TokenEvent};
-use crate::token::Tokens;
+use crate::token::{About, Tokens};
 use crate::{RecordKey, RecordKind, transact};
 
 /// Life of a code that a redirect carries.
@@ -33,6 +34,12 @@ pub(crate) fn grant_key(code: &str) -> RecordKey {
     RecordKey::new(RecordKind::Grant, &[code.as_bytes()])
 }
 
+/// The grants that the token endpoint takes, as discovery lists them.
+pub(crate) const GRANT_TYPES: [&str; 2] = [AUTHORIZATION_CODE, DEVICE_CODE];
+
+const AUTHORIZATION_CODE: &str = "authorization_code";
+const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
+
 /// Why the token endpoint refuses (RFC 6749 §5.2).
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TokenRefusal {
@@ -44,58 +51,70 @@ pub(crate) enum TokenRefusal {
     /// One text for every reason: which of them it was helps only who stole the code.
     #[error("the code is unknown, used or expired, or belongs to another client or request")]
     InvalidGrant,
-    #[error("grant_type must be authorization_code")]
+    #[error("grant_type must be one that discovery lists")]
     UnsupportedGrantType,
+    #[error(transparent)]
+    Poll(#[from] PollRefusal),
     #[error(transparent)]
     Fault(#[from] Fault),
 }
 
+impl From<ClientRefused> for TokenRefusal {
+    fn from(refused: ClientRefused) -> Self {
+        let basic = refused.basic;
+        Self::InvalidClient { basic }
+    }
+}
+
 impl Service {
-    /// Exchanges a code. `authorization` is the request's header, if it has one.
+    /// Exchanges what a client was given for tokens.
     pub(crate) async fn exchange(
         &self,
         form: &[u8],
-        authorization: Option<&str>,
+        caller: &Caller<'_>,
     ) -> Result<Tokens, TokenRefusal> {
-        let outcome = self.try_exchange(form, authorization).await;
+        let outcome = self.try_exchange(form, caller).await;
         let event = match &outcome {
             Ok(_) => TokenEvent::Issued,
+            Err(TokenRefusal::Poll(PollRefusal::AuthorizationPending | PollRefusal::SlowDown)) => {
+                TokenEvent::Pending
+            }
             Err(_) => TokenEvent::Refused,
         };
         self.counters.tokens.add(event, 1);
         outcome
     }
 
-    async fn try_exchange(
+    async fn try_exchange(&self, form: &[u8], caller: &Caller<'_>) -> Result<Tokens, TokenRefusal> {
+        let twice = "the form is too long, or has a parameter twice";
+        let twice = || TokenRefusal::InvalidRequest(twice);
+        // cosign polls for a device with `scope` twice; there it means nothing.
+        let form = Parameters::parse_tolerating(form, "scope").map_err(|_| twice())?;
+        match form.value("grant_type") {
+            Some(DEVICE_CODE) => self.exchange_device_code(&form, caller).await,
+            _ if form.has_repeated() => Err(twice()),
+            Some(AUTHORIZATION_CODE) => self.exchange_code(&form, caller).await,
+            Some(_) => Err(TokenRefusal::UnsupportedGrantType),
+            None => Err(TokenRefusal::InvalidRequest("grant_type is missing")),
+        }
+    }
+
+    async fn exchange_code(
         &self,
-        form: &[u8],
-        authorization: Option<&str>,
+        form: &Parameters,
+        caller: &Caller<'_>,
     ) -> Result<Tokens, TokenRefusal> {
         let invalid = TokenRefusal::InvalidRequest;
-        let form = Parameters::parse(form)
-            .map_err(|_| invalid("the form is too long, or has a parameter twice"))?;
-        match form.value("grant_type") {
-            Some("authorization_code") => {}
-            Some(_) => return Err(TokenRefusal::UnsupportedGrantType),
-            None => return Err(invalid("grant_type is missing")),
-        }
-        let client_id = authenticate(&form, authorization)?;
+        let client = PublicClient::authenticate(form, caller)?;
         let code = form.value("code").ok_or(invalid("code is missing"))?;
-        let verifier = form
-            .value("code_verifier")
-            .ok_or(invalid("code_verifier is missing"))?;
-        if !is_code_verifier(verifier) {
-            return Err(invalid(
-                "code_verifier must be 43 to 128 unreserved characters",
-            ));
-        }
+        let verifier = code_verifier(form)?;
         let redirect_uri = form
             .value("redirect_uri")
             .ok_or(invalid("redirect_uri is missing"))?;
         let grant = self.redeem(code).await?;
         // Each check ends alone: joined conditions are how a code of another client passed
         // elsewhere (CVE-2026-28513).
-        if grant.client_id != client_id {
+        if grant.client_id != client.id {
             return Err(TokenRefusal::InvalidGrant);
         }
         if grant.redirect_uri != redirect_uri {
@@ -108,12 +127,40 @@ impl Service {
         if grant.expires <= self.now().unix_seconds() {
             return Err(TokenRefusal::InvalidGrant);
         }
-        Ok(self.mint(&grant).await?)
+        let about = About {
+            client_id: &grant.client_id,
+            nonce: grant.nonce.as_deref(),
+            identity: &grant.identity,
+            auth_time: grant.auth_time,
+        };
+        Ok(self.mint(&about).await?)
+    }
+
+    /// One poll of a device (RFC 8628 §3.4).
+    async fn exchange_device_code(
+        &self,
+        form: &Parameters,
+        caller: &Caller<'_>,
+    ) -> Result<Tokens, TokenRefusal> {
+        let client = PublicClient::authenticate_if_named(form, caller)?;
+        let client_id = client.as_ref().map(|client| client.id.as_str());
+        let device_code = form
+            .value("device_code")
+            .ok_or(TokenRefusal::InvalidRequest("device_code is missing"))?;
+        let verifier = code_verifier(form)?;
+        let settled = self.poll_device(device_code, verifier, client_id).await?;
+        let about = About {
+            client_id: &settled.client_id,
+            nonce: None,
+            identity: &settled.identity,
+            auth_time: settled.auth_time,
+        };
+        Ok(self.mint(&about).await?)
     }
 
     /// Marks a code as used, whatever else is wrong with the request: it is shown once. The record
     /// stays until it expires, so that a replay is told from a guess and reaches the log.
-    async fn redeem(&self, code: &str) -> Result<Grant, TokenRefusal> {
+    pub(crate) async fn redeem(&self, code: &str) -> Result<Grant, TokenRefusal> {
         let keys = vec![grant_key(code)];
         let found = transact(&*self.context.store, keys, self.now(), |slots| {
             let grant: Grant = read(slots.first())?;
@@ -135,52 +182,15 @@ impl Service {
     }
 }
 
-/// The client: named in the form, or by Basic with an empty secret as sigstore-python does it. A
-/// public client has no secret, so one that comes with any is not it.
-fn authenticate(form: &Parameters, authorization: Option<&str>) -> Result<String, TokenRefusal> {
-    let basic = authorization.is_some();
-    let invalid = || TokenRefusal::InvalidClient { basic };
-    let named = form.value("client_id");
-    let client_id = match authorization {
-        None => named.ok_or_else(invalid)?.to_owned(),
-        Some(header) => {
-            let (user, secret) = read_basic(header).ok_or_else(invalid)?;
-            if !secret.is_empty() || named.is_some_and(|named| named != user) {
-                return Err(invalid());
-            }
-            user
-        }
-    };
-    if form.value("client_secret").is_some() || !is_known(&client_id) {
-        return Err(invalid());
+fn code_verifier(form: &Parameters) -> Result<&str, TokenRefusal> {
+    let invalid = TokenRefusal::InvalidRequest;
+    let verifier = form
+        .value("code_verifier")
+        .ok_or(invalid("code_verifier is missing"))?;
+    if is_code_verifier(verifier) {
+        Ok(verifier)
+    } else {
+        let text = "code_verifier must be 43 to 128 unreserved characters";
+        Err(invalid(text))
     }
-    Ok(client_id)
-}
-
-/// `Basic` with both halves form-encoded (RFC 6749 §2.3.1).
-fn read_basic(header: &str) -> Option<(String, String)> {
-    let (scheme, value) = header.split_once(' ')?;
-    if !scheme.eq_ignore_ascii_case("basic") {
-        return None;
-    }
-    let bytes = base64::engine::general_purpose::STANDARD
-        .decode(value.trim())
-        .ok()?;
-    let text = String::from_utf8(bytes).ok()?;
-    let (user, secret) = text.split_once(':')?;
-    let decode = |text: &str| {
-        let mut pairs = url::form_urlencoded::parse(text.as_bytes());
-        pairs
-            .next()
-            .map_or_else(String::new, |(name, _)| name.into_owned())
-    };
-    Some((decode(user), decode(secret)))
-}
-
-/// 43 to 128 unreserved characters (RFC 7636 §4.1).
-fn is_code_verifier(text: &str) -> bool {
-    (43..=128).contains(&text.len())
-        && text
-            .bytes()
-            .all(|c| c.is_ascii_alphanumeric() || b"-._~".contains(&c))
 }

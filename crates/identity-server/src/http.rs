@@ -1,5 +1,6 @@
 //! Decode, call, encode: the broker's routes.
 
+mod device;
 mod oauth;
 mod pages;
 
@@ -16,7 +17,7 @@ use std::convert::Infallible;
 use waxseal_serve::{Accepts, accepting};
 
 use crate::client::Redirect;
-use crate::login::{Answer, AuthorizeError, LOGIN_LIFE, Outcome, login_key};
+use crate::login::{Answer, AuthorizeError, Begun, LOGIN_LIFE, Outcome, login_key};
 use crate::parameters::{MAX_PARAMETERS, Parameters};
 use crate::service::{Refusal, Service};
 
@@ -32,6 +33,13 @@ pub(crate) fn router(service: Arc<Service>) -> Router {
         .route("/.well-known/openid-configuration", get(oauth::discovery))
         .route("/keys", get(oauth::keys))
         .route("/token", form(post(oauth::token)))
+        .route("/device", get(device::page))
+        .route("/device/code", form(post(device::code)))
+        .route("/device/auth/verify_code", form(post(device::verify)))
+        .route(
+            device::CONFIRM,
+            form(get(device::confirm_page).post(device::confirm)),
+        )
         .route("/userinfo", get(oauth::userinfo).post(oauth::userinfo))
         .route(
             "/auth",
@@ -60,17 +68,11 @@ async fn authorize_by_form(state: Broker, body: axum::body::Bytes) -> Response {
 async fn authorize(State(service): Broker, query: &[u8]) -> Response {
     match service.authorize(query).await {
         Ok(begun) => {
-            let request = begun.request.expose();
-            let url = page_url(&service, EMAIL, request);
-            let cookie = set_cookie(&service, request, begun.cookie.expose());
-            let mut response = see_other(&url);
-            if let Ok(cookie) = HeaderValue::from_str(&cookie) {
-                response.headers_mut().insert(header::SET_COOKIE, cookie);
-            }
-            response
+            let url = first_page(&service, begun.request.expose());
+            with_cookie(see_other(&url), &service, &begun)
         }
         Err(AuthorizeError::Page(error)) => pages::bad_request(&service, error),
-        Err(AuthorizeError::Redirect(answer)) => answered(&service, &answer, None),
+        Err(AuthorizeError::Redirect(answer)) => answered(&service, &answer, None).await,
         Err(AuthorizeError::Fault(fault)) => pages::fault(&service, &fault),
     }
 }
@@ -78,6 +80,9 @@ async fn authorize(State(service): Broker, query: &[u8]) -> Response {
 async fn address_page(State(service): Broker, login: OfLogin) -> Response {
     match service.login(&login.request, login.cookie.as_deref()).await {
         Ok(found) => pages::address(&service, &login.request, &found, None),
+        Err(Refusal::NotConfirmed) => {
+            see_other(&page_url(&service, device::CONFIRM, &login.request))
+        }
         Err(refusal) => pages::refusal(&service, &login.request, None, &refusal),
     }
 }
@@ -129,7 +134,7 @@ async fn check_code(
     let peer = peer.of(&service);
     let code = form.value("code").unwrap_or_default();
     match service.check_code(&login.request, cookie, code, peer).await {
-        Ok(answer) => answered(&service, &answer, Some(&login.request)),
+        Ok(answer) => answered(&service, &answer, Some(&login.request)).await,
         Err(refusal) => {
             let found = service.login(&login.request, cookie).await.ok();
             pages::refusal(&service, &login.request, found.as_ref(), &refusal)
@@ -145,25 +150,50 @@ async fn cancel(State(service): Broker, headers: HeaderMap, body: axum::body::By
         .cancel(&login.request, login.cookie.as_deref())
         .await
     {
-        Ok(answer) => answered(&service, &answer, Some(&login.request)),
+        Ok(answer) => answered(&service, &answer, Some(&login.request)).await,
         Err(refusal) => pages::refusal(&service, &login.request, None, &refusal),
     }
 }
 
-/// Sends the answer to the client, or shows it out of band; the log-in's cookie goes away.
-fn answered(service: &Service, answer: &Answer, request: Option<&str>) -> Response {
-    let mut response = match (answer.url(&service.config.issuer), &answer.outcome) {
-        (Some(url), _) => see_other(url.as_str()),
-        (None, Outcome::Code(code)) => pages::out_of_band(service, code),
-        (None, Outcome::Error { description, .. }) => {
+/// Where a log-in goes on once its client and its owner are known.
+fn first_page(service: &Service, request: &str) -> String {
+    page_url(service, EMAIL, request)
+}
+
+/// Sends the answer to the client, shows it out of band, or keeps it for the device; the log-in's
+/// cookie goes away.
+async fn answered(service: &Service, answer: &Answer, request: Option<&str>) -> Response {
+    let response = match (&answer.redirect, &answer.outcome) {
+        (Redirect::Loopback(_), _) => match answer.url(&service.config.issuer) {
+            Some(url) => see_other(url.as_str()),
+            None => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        },
+        (Redirect::Device(digest), outcome) => device::finished(service, digest, outcome).await,
+        (Redirect::OutOfBand, Outcome::Code(code)) => pages::out_of_band(service, code),
+        (Redirect::OutOfBand, Outcome::Error { description, .. }) => {
             pages::out_of_band_error(service, description)
         }
     };
-    if let Some(request) = request {
-        let cookie = format!("{}; Max-Age=0", set_cookie(service, request, ""));
-        if let Ok(cookie) = HeaderValue::from_str(&cookie) {
-            response.headers_mut().insert(header::SET_COOKIE, cookie);
-        }
+    match request {
+        Some(request) => ended(response, service, request),
+        None => response,
+    }
+}
+
+/// Gives the browser the cookie of the log-in that it has begun.
+fn with_cookie(mut response: Response, service: &Service, begun: &Begun) -> Response {
+    let cookie = set_cookie(service, begun.request.expose(), begun.cookie.expose());
+    if let Ok(cookie) = HeaderValue::from_str(&cookie) {
+        response.headers_mut().insert(header::SET_COOKIE, cookie);
+    }
+    response
+}
+
+/// Takes the cookie of a log-in away again.
+fn ended(mut response: Response, service: &Service, request: &str) -> Response {
+    let cookie = format!("{}; Max-Age=0", set_cookie(service, request, ""));
+    if let Ok(cookie) = HeaderValue::from_str(&cookie) {
+        response.headers_mut().insert(header::SET_COOKIE, cookie);
     }
     response
 }

@@ -1,8 +1,8 @@
 //! The identity broker: a person proves an address, and gets an identity token for it.
 //!
 //! **What it is.** An OpenID provider (OpenID Connect Core and Discovery, RFC 6749 with the
-//! authorization code flow alone, RFC 7636, RFC 8252, RFC 9207, the advice of RFC 9700) with the
-//! path layout and the claims that Sigstore clients expect of Dex.
+//! authorization code flow alone, RFC 7636, RFC 8252, RFC 8628, RFC 9207, the advice of RFC 9700)
+//! with the path layout and the claims that Sigstore clients expect of Dex.
 //!
 //! **In scope.** Discovery, key set, authorization, token and userinfo endpoints for the public
 //! client `sigstore`; the log-in by e-mail code, with its pages; the [`Mailer`] joint and SMTP.
@@ -28,6 +28,7 @@ mod client;
 mod code;
 mod config;
 mod connector;
+mod device;
 mod grant;
 mod http;
 mod keys;

@@ -62,6 +62,28 @@ pub(crate) const FAILURES_IN_ALL: Limit = Limit {
     apart: 0,
 };
 
+/// Devices that asked for codes from one client.
+pub(crate) const DEVICES_PER_PEER: Limit = Limit {
+    name: "devices per peer",
+    per_hour: 120,
+    apart: 0,
+};
+
+/// Wrong user codes from one client. A session of its own would not bind it, for who guesses drops
+/// the cookie; and of a thousand waiting codes, one guess hits any with a chance of 4·10⁻⁸.
+pub(crate) const USER_CODES_PER_PEER: Limit = Limit {
+    name: "user codes per peer",
+    per_hour: 20,
+    apart: 0,
+};
+
+/// Wrong user codes in all.
+pub(crate) const USER_CODES_IN_ALL: Limit = Limit {
+    name: "user codes in all",
+    per_hour: 5000,
+    apart: 0,
+};
+
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Window {
     /// Seconds since the epoch, oldest first.

@@ -5,12 +5,12 @@ use std::time::Duration;
 use url::Url;
 use waxseal_crypto::Time;
 
-use crate::client::{Redirect, is_known};
+use crate::client::{Redirect, is_code_challenge, is_known};
 use crate::parameters::Parameters;
 use crate::records::{Login, read, write};
 use crate::secret::{Secret, same};
 use crate::service::{Fault, LoginEvent, Refusal, Service};
-use crate::{RecordKey, RecordKind, transact};
+use crate::{RecordKey, RecordKind, StoreError, transact};
 
 /// How long a log-in may take, from the client's request to the code that it gets.
 pub(crate) const LOGIN_LIFE: Duration = Duration::from_secs(15 * 60);
@@ -132,6 +132,8 @@ impl Service {
             browser: begun.cookie.digest(),
             expires: expires.unix_seconds(),
             challenge: None,
+            device: None,
+            confirmed: true,
         };
         let keys = vec![login_key(begun.request.expose())];
         transact(&*self.context.store, keys, self.now(), move |slots| {
@@ -201,11 +203,24 @@ impl Service {
         request: &str,
         cookie: Option<&str>,
     ) -> Result<Login, Refusal> {
+        own(self.find_login(request).await?, cookie, self.now())
+    }
+
+    /// The same for a log-in that its owner may not have agreed to yet.
+    pub(crate) async fn login_to_confirm(
+        &self,
+        request: &str,
+        cookie: Option<&str>,
+    ) -> Result<Login, Refusal> {
+        of_browser(self.find_login(request).await?, cookie, self.now())
+    }
+
+    async fn find_login(&self, request: &str) -> Result<Option<Login>, StoreError> {
         let keys = vec![login_key(request)];
-        let login = transact(&*self.context.store, keys, self.now(), |slots| {
+        let found = transact(&*self.context.store, keys, self.now(), |slots| {
             read::<Login>(slots.first())
         });
-        own(login.await?, cookie, self.now())
+        found.await
     }
 
     /// Ends a log-in at the person's wish.
@@ -233,6 +248,20 @@ impl Service {
 /// Passes a log-in on to the browser that began it (CVE-2022-39222, S-36): whoever knows the
 /// request and has not its cookie learns nothing and changes nothing.
 pub(crate) fn own(login: Option<Login>, cookie: Option<&str>, now: Time) -> Result<Login, Refusal> {
+    let login = of_browser(login, cookie, now)?;
+    if login.confirmed || login.device.is_none() {
+        Ok(login)
+    } else {
+        Err(Refusal::NotConfirmed)
+    }
+}
+
+/// The same, whether or not its owner has agreed to what it is for.
+pub(crate) fn of_browser(
+    login: Option<Login>,
+    cookie: Option<&str>,
+    now: Time,
+) -> Result<Login, Refusal> {
     let login = login
         .filter(|login| login.expires > now.unix_seconds())
         .ok_or(Refusal::UnknownLogin)?;
@@ -246,17 +275,13 @@ pub(crate) fn own(login: Option<Login>, cookie: Option<&str>, now: Time) -> Resu
 
 /// The answer of a log-in to the redirect that it was begun with.
 pub(crate) fn answer_to(login: &Login, outcome: Outcome) -> Result<Answer, Refusal> {
+    let redirect = match login.device {
+        Some(digest) => Some(Redirect::Device(digest)),
+        None => Redirect::parse(&login.redirect_uri),
+    };
     Ok(Answer {
-        redirect: Redirect::parse(&login.redirect_uri).ok_or(Refusal::UnknownLogin)?,
+        redirect: redirect.ok_or(Refusal::UnknownLogin)?,
         state: login.state.clone(),
         outcome,
     })
-}
-
-/// The base64url of a SHA-256 digest (RFC 7636 §4.2).
-fn is_code_challenge(text: &str) -> bool {
-    text.len() == 43
-        && text
-            .bytes()
-            .all(|c| c.is_ascii_alphanumeric() || b"-_".contains(&c))
 }

@@ -20,6 +20,42 @@ pub(crate) struct Login {
     pub(crate) browser: [u8; 32],
     pub(crate) expires: i64,
     pub(crate) challenge: Option<Challenge>,
+    /// The device that gets the outcome, by its digest; there is no redirect then.
+    #[serde(default)]
+    pub(crate) device: Option<[u8; 32]>,
+    /// Whether the person has agreed that the device gets it.
+    #[serde(default)]
+    pub(crate) confirmed: bool,
+}
+
+/// A device that waits for its person (RFC 8628).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Device {
+    pub(crate) client_id: String,
+    /// PKCE S256 challenge.
+    pub(crate) code_challenge: String,
+    /// From where it asked.
+    pub(crate) peer: Option<String>,
+    pub(crate) begun: i64,
+    pub(crate) expires: i64,
+    /// When it polled last.
+    pub(crate) polled: Option<i64>,
+    /// How long it has to wait between two polls.
+    pub(crate) interval: i64,
+    pub(crate) state: DeviceState,
+}
+
+/// How far a device has come.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum DeviceState {
+    Pending,
+    Denied,
+    Granted {
+        identity: Proven,
+        auth_time: i64,
+    },
+    /// It has its token; the record stays until it expires, to tell a replay.
+    Used,
 }
 
 /// A code that was sent.

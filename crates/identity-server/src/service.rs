@@ -30,6 +30,10 @@ pub(crate) enum LoginEvent {
     WrongCode,
     Limited,
     Granted,
+    DeviceBegun,
+    WrongUserCode,
+    DeviceGranted,
+    DeviceDenied,
 }
 
 impl Label for LoginEvent {
@@ -43,6 +47,10 @@ impl Label for LoginEvent {
             Self::WrongCode => "wrong_code",
             Self::Limited => "limited",
             Self::Granted => "granted",
+            Self::DeviceBegun => "device_begun",
+            Self::WrongUserCode => "wrong_user_code",
+            Self::DeviceGranted => "device_granted",
+            Self::DeviceDenied => "device_denied",
         }
     }
 }
@@ -51,6 +59,7 @@ impl Label for LoginEvent {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TokenEvent {
     Issued,
+    Pending,
     Refused,
     Replayed,
 }
@@ -61,6 +70,7 @@ impl Label for TokenEvent {
     fn value(&self) -> &'static str {
         match self {
             Self::Issued => "issued",
+            Self::Pending => "pending",
             Self::Refused => "refused",
             Self::Replayed => "replayed",
         }
@@ -100,6 +110,20 @@ pub(crate) enum Refusal {
     OtherBrowser,
     #[error("not a plain e-mail address")]
     BadAddress,
+    /// The log-in is for a device, and its owner has not agreed to that.
+    #[error("not confirmed")]
+    NotConfirmed,
+    /// Not eight letters; it costs no attempt.
+    #[error("not a device's code")]
+    NotAUserCode,
+    #[error("wrong device code")]
+    WrongUserCode,
+    /// Too many wrong device codes from this client, or in all.
+    #[error("too many wrong device codes")]
+    TooManyUserCodes { retry: Duration },
+    /// The device has its answer already, or waits no longer.
+    #[error("the device waits no longer")]
+    DeviceGone,
     /// Too many codes, or too soon.
     #[error("too many codes")]
     TooManyCodes { retry: Duration },

@@ -51,6 +51,10 @@ pub enum RecordKind {
     Limit,
     /// What the instance was born as.
     Instance,
+    /// A device that waits for its person.
+    Device,
+    /// The code that a device shows.
+    UserCode,
 }
 
 /// The name of a record: a digest, so that no secret is a key.
@@ -65,6 +69,8 @@ impl RecordKey {
             RecordKind::Grant => b"grant",
             RecordKind::Limit => b"limit",
             RecordKind::Instance => b"instance",
+            RecordKind::Device => b"device",
+            RecordKind::UserCode => b"user code",
         };
         // The digest of each part has one length, so no two lists of parts run into one another.
         let mut input = sha256(kind).to_vec();

@@ -7,11 +7,19 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
 use waxseal_identity::{CompactJws, JwsAlgorithm, PUBLIC_CLIENT, at_hash, sign_jws};
 
-use crate::records::{Grant, Proven};
+use crate::records::Proven;
 use crate::service::{Fault, Service};
 
 /// Life of a token: enough for a question at a terminal and a batch of files.
 pub(crate) const TOKEN_LIFE: Duration = Duration::from_secs(300);
+
+/// What tokens say: whom they are for, and about whom.
+pub(crate) struct About<'a> {
+    pub(crate) client_id: &'a str,
+    pub(crate) nonce: Option<&'a str>,
+    pub(crate) identity: &'a Proven,
+    pub(crate) auth_time: i64,
+}
 
 /// Both tokens of one log-in.
 pub(crate) struct Tokens {
@@ -21,25 +29,25 @@ pub(crate) struct Tokens {
 }
 
 impl Service {
-    pub(crate) async fn mint(&self, grant: &Grant) -> Result<Tokens, Fault> {
+    pub(crate) async fn mint(&self, about: &About<'_>) -> Result<Tokens, Fault> {
         let now = self.now();
         let expires = now.checked_add(TOKEN_LIFE).unwrap_or(now);
         let mut claims = Map::new();
         let mut set = |name: &str, value: Value| claims.insert(name.to_owned(), value);
         set("iss", json!(self.config.issuer));
-        set("sub", json!(subject(&grant.identity)));
-        set("aud", json!(grant.client_id));
+        set("sub", json!(subject(about.identity)));
+        set("aud", json!(about.client_id));
         set("exp", json!(expires.unix_seconds()));
         set("iat", json!(now.unix_seconds()));
-        set("auth_time", json!(grant.auth_time));
-        if let Some(nonce) = &grant.nonce {
+        set("auth_time", json!(about.auth_time));
+        if let Some(nonce) = about.nonce {
             set("nonce", json!(nonce));
         }
-        set("email", json!(grant.identity.email));
+        set("email", json!(about.identity.email));
         set("email_verified", json!(true));
         let federated = json!({
-            "connector_id": grant.identity.connector_id,
-            "user_id": grant.identity.user_id,
+            "connector_id": about.identity.connector_id,
+            "user_id": about.identity.user_id,
         });
         // Always, though clients ask only for `openid email`: the CA names the connector as issuer.
         set("federated_claims", federated);

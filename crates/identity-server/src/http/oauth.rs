@@ -9,7 +9,9 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use crate::grant::TokenRefusal;
+use crate::client::Caller;
+use crate::device::PollRefusal;
+use crate::grant::{GRANT_TYPES, TokenRefusal};
 use crate::keys::KEYS_MAX_AGE;
 use crate::service::{Fault, Service};
 use crate::token::TOKEN_LIFE;
@@ -32,7 +34,8 @@ pub(super) async fn discovery(State(service): Broker) -> Response {
         "token_endpoint": format!("{issuer}/token"),
         "jwks_uri": format!("{issuer}/keys"),
         "userinfo_endpoint": format!("{issuer}/userinfo"),
-        "grant_types_supported": ["authorization_code"],
+        "device_authorization_endpoint": format!("{issuer}/device/code"),
+        "grant_types_supported": GRANT_TYPES,
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
         "subject_types_supported": ["public"],
@@ -65,14 +68,7 @@ fn cached(mut response: Response) -> Response {
 
 /// RFC 6749 §4.1.3; the answer is §5.1 with OpenID Connect Core §3.1.3.3.
 pub(super) async fn token(State(service): Broker, headers: HeaderMap, body: Bytes) -> Response {
-    let mut fields = headers.get_all(header::AUTHORIZATION).iter();
-    // A header that is there and unreadable, or there twice, authenticates nobody.
-    let authorization = match (fields.next(), fields.next()) {
-        (None, _) => None,
-        (Some(value), None) => Some(value.to_str().unwrap_or_default()),
-        _ => Some(""),
-    };
-    let outcome = service.exchange(&body, authorization).await;
+    let outcome = service.exchange(&body, &caller(&headers)).await;
     let response = match outcome {
         Ok(tokens) => Json(json!({
             "access_token": tokens.access_token,
@@ -86,29 +82,57 @@ pub(super) async fn token(State(service): Broker, headers: HeaderMap, body: Byte
     uncached(response)
 }
 
+/// What the request says about its client besides its form. A header that is there and unreadable,
+/// or there twice, authenticates nobody.
+pub(super) fn caller(headers: &HeaderMap) -> Caller<'_> {
+    let mut fields = headers.get_all(header::AUTHORIZATION).iter();
+    let authorization = match (fields.next(), fields.next()) {
+        (None, _) => None,
+        (Some(value), None) => Some(value.to_str().unwrap_or_default()),
+        _ => Some(""),
+    };
+    Caller { authorization }
+}
+
+/// What a client learns that failed with `Authorization: Basic`.
+pub(super) const BASIC_CHALLENGE: HeaderValue = HeaderValue::from_static("Basic realm=\"token\"");
+
 fn refused(refusal: &TokenRefusal) -> Response {
     let (status, code) = match refusal {
         TokenRefusal::InvalidRequest(_) => (StatusCode::BAD_REQUEST, "invalid_request"),
         TokenRefusal::InvalidClient { .. } => (StatusCode::UNAUTHORIZED, "invalid_client"),
-        TokenRefusal::InvalidGrant => (StatusCode::BAD_REQUEST, "invalid_grant"),
+        TokenRefusal::InvalidGrant | TokenRefusal::Poll(PollRefusal::InvalidGrant) => {
+            (StatusCode::BAD_REQUEST, "invalid_grant")
+        }
         TokenRefusal::UnsupportedGrantType => (StatusCode::BAD_REQUEST, "unsupported_grant_type"),
-        TokenRefusal::Fault(fault) => return faulty(fault),
+        TokenRefusal::Poll(PollRefusal::AuthorizationPending) => {
+            (StatusCode::BAD_REQUEST, "authorization_pending")
+        }
+        TokenRefusal::Poll(PollRefusal::SlowDown) => (StatusCode::BAD_REQUEST, "slow_down"),
+        TokenRefusal::Poll(PollRefusal::AccessDenied) => (StatusCode::BAD_REQUEST, "access_denied"),
+        TokenRefusal::Poll(PollRefusal::ExpiredToken) => (StatusCode::BAD_REQUEST, "expired_token"),
+        TokenRefusal::Poll(PollRefusal::Fault(fault)) | TokenRefusal::Fault(fault) => {
+            return faulty(fault);
+        }
     };
-    let body = json!({"error": code, "error_description": refusal.to_string()});
-    let mut response = (status, Json(body)).into_response();
+    let mut response = error(status, code, &refusal.to_string());
     if let TokenRefusal::InvalidClient { basic: true } = refusal {
-        let challenge = HeaderValue::from_static("Basic realm=\"token\"");
-        response
-            .headers_mut()
-            .insert(header::WWW_AUTHENTICATE, challenge);
+        let headers = response.headers_mut();
+        headers.insert(header::WWW_AUTHENTICATE, BASIC_CHALLENGE);
     }
     response
 }
 
-fn faulty(fault: &Fault) -> Response {
+/// RFC 6749 §5.2.
+pub(super) fn error(status: StatusCode, code: &str, description: &str) -> Response {
+    let body = json!({"error": code, "error_description": description});
+    (status, Json(body)).into_response()
+}
+
+pub(super) fn faulty(fault: &Fault) -> Response {
     super::pages::log_fault(fault);
-    let body = json!({"error": "server_error", "error_description": "the broker's log says why"});
-    (StatusCode::INTERNAL_SERVER_ERROR, Json(body)).into_response()
+    let status = StatusCode::INTERNAL_SERVER_ERROR;
+    error(status, "server_error", "the broker's log says why")
 }
 
 /// OpenID Connect Core §5.3: what a token says about its person.
@@ -137,7 +161,7 @@ pub(super) async fn userinfo(State(service): Broker, headers: HeaderMap) -> Resp
     uncached(response)
 }
 
-fn uncached(mut response: Response) -> Response {
+pub(super) fn uncached(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(

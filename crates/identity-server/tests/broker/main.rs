@@ -10,6 +10,7 @@
 )]
 
 mod authorize;
+mod device;
 mod email_code;
 mod pages;
 mod start;

@@ -491,7 +491,13 @@ async fn discovery_is_what_clients_need() {
         ),
         ("response_types_supported", json!(["code"])),
         ("response_modes_supported", json!(["query"])),
-        ("grant_types_supported", json!(["authorization_code"])),
+        (
+            "grant_types_supported",
+            json!([
+                "authorization_code",
+                "urn:ietf:params:oauth:grant-type:device_code"
+            ]),
+        ),
         ("subject_types_supported", json!(["public"])),
         ("id_token_signing_alg_values_supported", json!(["RS256"])),
         ("code_challenge_methods_supported", json!(["S256"])),

@@ -1,0 +1,190 @@
+//! How a log-in ends, and what is refused on the way.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+
+use super::device::type_code;
+use super::email::{address, code};
+use super::layout::{Escaped, page};
+use crate::http::login_minutes;
+use crate::login::PageError;
+use crate::records::Login;
+use crate::secret::Secret;
+use crate::service::{Fault, Refusal, Service};
+
+/// Shows the code that a person copies into the program. It is the answer to the form that proved
+/// who they are, never of a link (CVE-2022-39222).
+pub(crate) fn out_of_band(service: &Service, code: &Secret) -> Response {
+    let body = format!(
+        "<p>Copy this code into the program that asked for it. It counts once, for five \
+         minutes.</p><p><label for=\"code\">Code for the program</label>\
+         <input id=\"code\" type=\"text\" readonly value=\"{}\"></p>",
+        Escaped(code.expose())
+    );
+    page(
+        service,
+        StatusCode::OK,
+        "You are logged in",
+        &body,
+        "'none'",
+    )
+}
+
+pub(crate) fn out_of_band_error(service: &Service, description: &str) -> Response {
+    let body = format!(
+        "<p role=\"alert\">{}.</p><p>Go back to the program and start again.</p>",
+        Escaped(description)
+    );
+    page(
+        service,
+        StatusCode::BAD_REQUEST,
+        "No log-in",
+        &body,
+        "'none'",
+    )
+}
+
+/// A request that cannot be answered to its client.
+pub(crate) fn bad_request(service: &Service, error: PageError) -> Response {
+    let text = match error {
+        PageError::Parameters => "Its request is too long, or says something twice.",
+        PageError::UnknownClient => "It does not name itself as a program that is known here.",
+        PageError::BadRedirect => {
+            "It wants the answer somewhere else than on your own computer, and that is refused."
+        }
+    };
+    let body = format!(
+        "<p role=\"alert\">The program that sent you here cannot log you in. {text}</p>\
+         <p>You can close this page.</p>"
+    );
+    page(
+        service,
+        StatusCode::BAD_REQUEST,
+        "No log-in",
+        &body,
+        "'none'",
+    )
+}
+
+/// A step that is refused: on the page where it can be done better, if there is one.
+pub(crate) fn refusal(
+    service: &Service,
+    request: &str,
+    login: Option<&Login>,
+    refusal: &Refusal,
+) -> Response {
+    let minutes = |retry: &std::time::Duration| retry.as_secs().div_ceil(60).max(1);
+    match (refusal, login) {
+        (Refusal::Fault(fault), _) => self::fault(service, fault),
+        (Refusal::BadAddress, Some(login)) => {
+            let error = "This is not an e-mail address that can be used here. Write it as in \
+                         you@example.com; an international domain in its xn-- form.";
+            address(service, request, login, Some(error))
+        }
+        (Refusal::NotACode, Some(login)) => {
+            code(service, request, login, Some("The code has eight digits."))
+        }
+        (Refusal::WrongCode { attempts_left: 0 }, Some(login)) => {
+            let error = "This is not the code, and it was the last attempt. Ask for another code.";
+            code(service, request, login, Some(error))
+        }
+        (Refusal::WrongCode { attempts_left }, Some(login)) => {
+            let error = format!("This is not the code. Attempts left: {attempts_left}.");
+            code(service, request, login, Some(&error))
+        }
+        (Refusal::NoCode, Some(login)) => {
+            let error = "That code is used up or too old. Ask for another one.";
+            address(service, request, login, Some(error))
+        }
+        (Refusal::TooManyCodes { retry }, _) => {
+            let seconds = retry.as_secs();
+            let wait = if seconds <= 60 {
+                format!("{seconds} seconds")
+            } else {
+                format!("{} minutes", minutes(retry))
+            };
+            let text = format!("Too many codes were asked for. Try again in {wait}.");
+            limited(service, &text, *retry)
+        }
+        (Refusal::TooManyFailures { retry }, _) => {
+            let text = format!(
+                "Too many wrong codes were tried. Try again in {} minutes.",
+                minutes(retry)
+            );
+            limited(service, &text, *retry)
+        }
+        (Refusal::NotAUserCode, _) => {
+            let error = "The code has eight letters, such as BCDF-GHJK.";
+            type_code(service, "", Some(error))
+        }
+        (Refusal::WrongUserCode, _) => {
+            let error =
+                "No device waits with this code. Look again; a code counts for ten minutes.";
+            type_code(service, "", Some(error))
+        }
+        (Refusal::TooManyUserCodes { retry }, _) => {
+            let text = format!(
+                "Too many wrong codes were tried from your network. Try again in {} minutes.",
+                minutes(retry)
+            );
+            limited(service, &text, *retry)
+        }
+        (Refusal::DeviceGone, _) => {
+            let text = "The device waits no longer: it was answered, or its ten minutes are over.";
+            ended(service, StatusCode::BAD_REQUEST, text)
+        }
+        (Refusal::OtherBrowser, _) => {
+            let text = "This log-in was begun in another browser, or cookies are switched off. \
+                        Finish it where it was begun.";
+            ended(service, StatusCode::FORBIDDEN, text)
+        }
+        _ => {
+            let text = format!(
+                "This log-in is finished, or older than {} minutes.",
+                login_minutes()
+            );
+            ended(service, StatusCode::BAD_REQUEST, &text)
+        }
+    }
+}
+
+fn limited(service: &Service, text: &str, retry: std::time::Duration) -> Response {
+    let mut response = ended(service, StatusCode::TOO_MANY_REQUESTS, text);
+    let seconds = HeaderValue::from(retry.as_secs().max(1));
+    response.headers_mut().insert(header::RETRY_AFTER, seconds);
+    response
+}
+
+fn ended(service: &Service, status: StatusCode, text: &str) -> Response {
+    let body = format!(
+        "<p role=\"alert\">{}</p><p>To begin again, go back to the program.</p>",
+        Escaped(text)
+    );
+    page(service, status, "No log-in", &body, "'none'")
+}
+
+/// Ours, not theirs.
+pub(crate) fn fault(service: &Service, fault: &Fault) -> Response {
+    log_fault(fault);
+    let body = "<p role=\"alert\">Something is wrong here, not with you. Try again in a while; the \
+                operator finds the cause in the log.</p>";
+    page(
+        service,
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "Out of order",
+        body,
+        "'none'",
+    )
+}
+
+/// The cause goes to the log, on one line.
+pub(crate) fn log_fault(fault: &Fault) {
+    let mut text = fault.to_string();
+    let mut next = std::error::Error::source(fault);
+    while let Some(cause) = next {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    tracing::error!(cause = text.escape_debug().to_string(), "fault");
+}
