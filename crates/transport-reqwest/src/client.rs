@@ -9,8 +9,8 @@ use std::time::Duration;
 use reqwest::header::HeaderValue;
 use reqwest::{Certificate, Client, ClientBuilder, redirect};
 use waxseal_transport::{
-    BoxError, BoxFuture, Headers, Method, Origin, Request, Response, Transport, TransportError,
-    is_loopback,
+    BoxError, BoxFuture, Headers, Method, Origin, Request, Response, Route, Transport,
+    TransportError, is_loopback,
 };
 
 use crate::errors::translate;
@@ -228,9 +228,43 @@ impl ReqwestTransport {
         Ok(slot.get_or_init(|| client))
     }
 
+    /// A client for one request through a Unix socket: nothing else of ours goes there.
+    fn socket_client(&self, request: &Request, path: &Path) -> Result<Client, TransportError> {
+        let refused = |source: BoxError| TransportError::Connect {
+            origin: Origin::of(&request.url),
+            source,
+        };
+        #[cfg(unix)]
+        {
+            let builder = Client::builder()
+                .redirect(redirect::Policy::none())
+                .referer(false)
+                .connect_timeout(CONNECT)
+                .tls_certs_only([])
+                .no_proxy()
+                .http2_prior_knowledge()
+                .unix_socket(path)
+                .user_agent(&self.settings.user_agent);
+            builder.build().map_err(|error| refused(error.into()))
+        }
+        #[cfg(not(unix))]
+        {
+            let _ = path;
+            Err(refused(io::Error::from(io::ErrorKind::Unsupported).into()))
+        }
+    }
+
     async fn exchange(&self, mut request: Request) -> Result<Response, TransportError> {
         request.check()?;
-        let client = self.client(&request)?;
+        let socket = match &request.route {
+            Route::UnixSocket(path) => Some(self.socket_client(&request, path)?),
+            _ => None,
+        };
+        let client = match &socket {
+            Some(client) => client,
+            // An address needs no resolver, so that the plain pool reaches the metadata server.
+            None => self.client(&request)?,
+        };
         let body = std::mem::take(&mut request.body);
         let mut call = client.request(method(request.method), request.url.clone());
         for (name, value) in request.headers.iter() {

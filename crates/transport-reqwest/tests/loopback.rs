@@ -430,3 +430,28 @@ fn client() {
     let refused = ReqwestTransport::builder().user_agent("a\nb").build();
     assert!(matches!(refused, Err(BuildError::Client { .. })));
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_unix_socket_is_spoken_to_in_http_2() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("agent.sock");
+    let listener = tokio::net::UnixListener::bind(&path).unwrap();
+    let answer = |version: axum::http::Version, headers: HeaderMap, body: String| async move {
+        format!("{version:?} {:?} {body}", headers.get("te"))
+    };
+    let router = Router::new().route("/a", any(answer));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    let url: Url = "http://localhost/a".parse().unwrap();
+    let request =
+        Request::post(url, "application/grpc", b"body".to_vec()).with_header("TE", "trailers");
+    let response = transport()
+        .send(request.clone().through_socket(&path))
+        .await
+        .unwrap();
+    let text = String::from_utf8(response.body).unwrap();
+    assert_eq!(text, "HTTP/2.0 Some(\"trailers\") body");
+    let missing = request.through_socket(folder.path().join("none"));
+    let error = transport().send(missing).await.unwrap_err();
+    assert!(matches!(error, TransportError::Connect { .. }), "{error:?}");
+}

@@ -26,6 +26,13 @@ pub enum TransportError {
         /// Where the request was to go.
         origin: Origin,
     },
+    /// The request is not the one that may go to a cloud's metadata server without TLS: a `GET` of
+    /// the identity token, with `Metadata-Flavor` and no secret (docs/adr/0005).
+    #[error("only the identity token may be asked of a metadata server in plain http")]
+    NotForMetadata,
+    /// Whatever answered for the metadata server did not say that it is one.
+    #[error("the answer is not a Google metadata server's: it lacks Metadata-Flavor: Google")]
+    NotMetadataServer,
     /// A loopback name resolved to an address that is not loopback. Nothing was sent.
     #[error("{host} is refused: it resolves to {peer}, which is not loopback")]
     PeerNotLoopback {

@@ -2,7 +2,7 @@
 //!
 //! **What it is.** The joint [`Transport`], through which every client-side crate speaks HTTP
 //! (RFC 9110), and the rules that hold whatever carries the request: a size limit and a deadline
-//! on each, plain http to loopback only, a credential bound to one origin, no redirect followed.
+//! on each, plain http to loopback only (and, for its one path, a cloud's metadata server), a credential bound to one origin, no redirect followed.
 //!
 //! **In scope.** [`Request`] and [`Response`] as plain data; the rules ([`Request::check`],
 //! [`Request::admit`], [`Collector`]); when to try again ([`Retry`], [`send_retrying`]).
@@ -34,6 +34,7 @@ mod headers;
 mod request;
 mod response;
 mod retry;
+mod route;
 mod rules;
 mod transport;
 
@@ -44,6 +45,7 @@ pub use headers::Headers;
 pub use request::{DEFAULT_DEADLINE, DEFAULT_MAX_RESPONSE, Method, Redirects, Request};
 pub use response::Response;
 pub use retry::{Attempts, Next, Retry, send_retrying};
+pub use route::{METADATA_ADDRESS, METADATA_FLAVOR, METADATA_PATH, Route};
 pub use rules::{Collector, is_loopback};
 pub use transport::{BoxFuture, Transport};
 pub use url::Url;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::{Credential, Headers};
+use crate::{Credential, Headers, Route};
 
 /// The largest response body a request takes unless it says otherwise: 1 MiB, what an OIDC
 /// discovery document or a certificate chain may have at most.
@@ -77,6 +77,8 @@ pub struct Request {
     pub deadline: Duration,
     /// What becomes of a redirect.
     pub redirects: Redirects,
+    /// By which way it travels.
+    pub route: Route,
 }
 
 impl Request {
@@ -92,6 +94,7 @@ impl Request {
             max_response: DEFAULT_MAX_RESPONSE,
             deadline: DEFAULT_DEADLINE,
             redirects: Redirects::Refuse,
+            route: Route::Network,
         }
     }
 
@@ -158,6 +161,7 @@ impl fmt::Debug for Request {
             .field("max_response", &self.max_response)
             .field("deadline", &self.deadline)
             .field("redirects", &self.redirects)
+            .field("route", &self.route)
             .finish()
     }
 }

@@ -3,7 +3,7 @@
 use url::{Host, Url};
 
 use crate::headers::{is_name, is_value};
-use crate::{Excerpt, Headers, Origin, Redirects, Request, TransportError};
+use crate::{Excerpt, Headers, METADATA_FLAVOR, Origin, Redirects, Request, Route, TransportError};
 
 /// Header fields that carry secrets, and so are not set by hand.
 const SECRET_HEADERS: [&str; 3] = ["authorization", "cookie", "proxy-authorization"];
@@ -40,7 +40,9 @@ impl Request {
                 origin: Origin::of(url),
             });
         }
-        if url.scheme() == "http" && !is_loopback(url) {
+        if self.route == Route::MetadataServer {
+            self.check_metadata()?;
+        } else if url.scheme() == "http" && !is_loopback(url) {
             return Err(TransportError::PlainHttp {
                 origin: Origin::of(url),
             });
@@ -80,6 +82,10 @@ impl Request {
     /// # Errors
     /// [`TransportError`]: the response may not be taken.
     pub fn admit(&self, status: u16, headers: &Headers) -> Result<(), TransportError> {
+        let (flavor, google) = METADATA_FLAVOR;
+        if self.route == Route::MetadataServer && headers.only(flavor) != Some(google) {
+            return Err(TransportError::NotMetadataServer);
+        }
         let redirect = (300..400).contains(&status) && status != 304;
         if redirect && self.redirects == Redirects::Refuse {
             let location = headers.all("Location").next().unwrap_or("nowhere");

@@ -15,7 +15,8 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// An implementor calls [`Request::check`] before anything leaves, opens a plain connection only
 /// to a peer whose *address* is loopback, calls [`Request::admit`] when the head of the response
 /// is there, and reads the body through a [`crate::Collector`], all within
-/// [`Request::deadline`]. It follows no redirect and undoes no content encoding.
+/// [`Request::deadline`]. It takes [`Request::route`], past every proxy where that is not the
+/// network's. It follows no redirect and undoes no content encoding.
 pub trait Transport: Send + Sync {
     /// Sends a request and reads the whole response. Every status is `Ok`, except a redirect
     /// when the request refuses them.

@@ -8,7 +8,8 @@
 )]
 
 use waxseal_transport::{
-    Credential, Excerpt, Headers, Origin, Request, Response, TransportError, Url, is_loopback,
+    Credential, Excerpt, Headers, METADATA_PATH, Method, Origin, Request, Response, Route,
+    TransportError, Url, is_loopback,
 };
 
 fn url(text: &str) -> Url {
@@ -238,7 +239,7 @@ fn too_large() {
     let request = Request::get(url("https://a.example")).with_max_response(10);
     admit(&request, 200, &[("Content-Length", "11")], "TooLarge");
     admit(&request, 200, &[("Content-Length", "10")], "sent");
-    let head = Request::new(waxseal_transport::Method::Head, url("https://a.example"));
+    let head = Request::new(Method::Head, url("https://a.example"));
     admit(
         &head.with_max_response(10),
         200,
@@ -332,4 +333,59 @@ fn a_repeated_field_has_no_only_value() {
     headers.append("a", "2");
     assert_eq!(headers.only("A"), None);
     assert_eq!(headers.all("A").collect::<Vec<_>>(), ["1", "2"]);
+}
+
+#[test]
+fn not_for_metadata() {
+    let the_one = || Request::to_metadata_server(&[("audience", "a b"), ("format", "full")]);
+    let expected = format!("http://169.254.169.254{METADATA_PATH}?audience=a+b&format=full");
+    assert_eq!(the_one().url.as_str(), expected);
+    check(&the_one(), "sent");
+    let other = |change: fn(&mut Request)| {
+        let mut request = the_one();
+        change(&mut request);
+        check(&request, "NotForMetadata");
+    };
+    other(|request| {
+        request
+            .url
+            .set_path("/computeMetadata/v1/instance/attributes/kube-env")
+    });
+    other(|request| {
+        request
+            .url
+            .set_host(Some("metadata.google.internal"))
+            .unwrap()
+    });
+    other(|request| request.url.set_host(Some("169.254.169.253")).unwrap());
+    other(|request| request.url.set_host(Some("192.0.2.1")).unwrap());
+    other(|request| request.url.set_port(Some(8080)).unwrap());
+    other(|request| request.url.set_scheme("https").unwrap());
+    other(|request| request.method = Method::Put);
+    other(|request| request.body = b"x".to_vec());
+    other(|request| request.headers = Headers::new());
+    other(|request| request.credential = Some(Credential::bearer(&request.url, "t")));
+    // By the ordinary way it stays refused.
+    let mut request = the_one();
+    request.route = Route::Network;
+    check(&request, "PlainHttp");
+}
+
+#[test]
+fn not_metadata_server() {
+    let request = Request::to_metadata_server(&[]);
+    let mut headers = Headers::new();
+    let found = request.admit(200, &headers);
+    assert_eq!(verdict(found), "NotMetadataServer");
+    headers.append("Metadata-Flavor", "Google");
+    assert_eq!(verdict(request.admit(200, &headers)), "sent");
+    headers.append("Metadata-Flavor", "Google");
+    assert_eq!(verdict(request.admit(200, &headers)), "NotMetadataServer");
+}
+
+#[test]
+fn a_socket_is_for_this_machine() {
+    let through = |text: &str| Request::get(url(text)).through_socket("/run/agent.sock");
+    check(&through("http://localhost/"), "sent");
+    check(&through("http://elsewhere.example/"), "PlainHttp");
 }
