@@ -2,15 +2,18 @@
 
 mod buildkite;
 mod circleci;
+mod file;
 mod github;
 mod gitlab;
 mod google;
+mod spiffe;
 mod variable;
 
 use std::fmt;
+use std::path::PathBuf;
 
 use serde_json::Value;
-use waxseal_transport::{BoxFuture, Request, Transport, TransportError};
+use waxseal_transport::{BoxFuture, Excerpt, Request, Response, Transport, TransportError};
 
 use crate::json::parse_object;
 use crate::{Audience, Environment, IdentityToken, ObtainError, TokenFormatError, TokenSource};
@@ -24,6 +27,8 @@ const MAX_ANSWER: usize = 32 * 1024;
 pub enum AmbientProvider {
     /// The variable `SIGSTORE_ID_TOKEN`.
     Variable,
+    /// The file that `SIGSTORE_ID_TOKEN_FILE` names, or the one that Kubernetes projects.
+    File,
     /// GitHub Actions.
     GithubActions,
     /// GitLab CI, which gives its tokens in variables that the job asks for.
@@ -34,29 +39,40 @@ pub enum AmbientProvider {
     Circleci,
     /// The metadata server of Google Cloud.
     GoogleCloud,
+    /// The Workload API of SPIFFE.
+    Spiffe,
 }
 
 impl AmbientProvider {
     /// Every provider, in the order in which they are tried.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::Variable,
+        Self::File,
         Self::GithubActions,
         Self::GitlabCi,
         Self::Buildkite,
         Self::Circleci,
         Self::GoogleCloud,
+        Self::Spiffe,
     ];
 
     /// Its name for people.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Variable => "SIGSTORE_ID_TOKEN",
+            Self::File => "token file",
             Self::GithubActions => "GitHub Actions",
             Self::GitlabCi => "GitLab CI",
             Self::Buildkite => "Buildkite",
             Self::Circleci => "CircleCI",
             Self::GoogleCloud => "Google Cloud",
+            Self::Spiffe => "SPIFFE",
         }
+    }
+
+    /// Whether a person put the token there, rather than a platform that gives one to every job.
+    const fn is_chosen(self) -> bool {
+        matches!(self, Self::Variable | Self::File)
     }
 }
 
@@ -95,7 +111,8 @@ pub enum AmbientError {
     /// A GitHub workflow without the permission.
     #[error(
         "this workflow may not ask GitHub for an identity token; add to the job or the workflow:\n\
-         permissions:\n  id-token: write"
+         permissions:\n  id-token: write\n\
+         (of a reusable workflow, the workflow that calls it needs the permission too)"
     )]
     GithubMissingPermission,
     /// A GitLab job that asks for no token.
@@ -106,6 +123,41 @@ pub enum AmbientError {
     GitlabMissingToken {
         /// The audience that it should ask for.
         audience: String,
+    },
+    /// The file with the token cannot be read.
+    #[error("the {provider} {} cannot be read", path.display())]
+    File {
+        /// The provider.
+        provider: AmbientProvider,
+        /// The file.
+        path: PathBuf,
+        /// What happened.
+        source: std::io::Error,
+    },
+    /// Something answered for the metadata server and did not say that it is one.
+    #[error("what answers for Google Cloud's metadata server is not one (no Metadata-Flavor)")]
+    NotMetadataServer,
+    /// The machine has no service account (the metadata server's 404).
+    #[error("this Google Cloud machine has no service account, and so no identity")]
+    GoogleNoServiceAccount,
+    /// The SPIFFE agent knows the caller, and no identity of it (gRPC status 7).
+    #[error("the SPIFFE agent has no identity registered for this process")]
+    SpiffeNoIdentity,
+    /// The SPIFFE agent refuses for another reason.
+    #[error("the SPIFFE agent refuses (gRPC status {status}): {message}")]
+    SpiffeRefused {
+        /// The gRPC status.
+        status: u32,
+        /// Its explanation.
+        message: Excerpt,
+    },
+    /// The provider's program is not there.
+    #[error("{provider} is here, and its program is not to be found")]
+    NoProgram {
+        /// The provider.
+        provider: AmbientProvider,
+        /// What happened.
+        source: std::io::Error,
     },
     /// A variable that the provider always sets is not there or malformed.
     #[error("{provider} is here, and its variable {variable} is missing or malformed")]
@@ -216,18 +268,25 @@ impl<'e> Ambient<'e> {
         let (environment, audience) = (self.environment, self.audience.as_str());
         match provider {
             AmbientProvider::Variable => Ok(variable::find(environment)),
+            AmbientProvider::File => file::find(environment),
             AmbientProvider::GithubActions => github::find(environment, audience, transport).await,
             AmbientProvider::GitlabCi => gitlab::find(environment, audience),
             AmbientProvider::Buildkite => buildkite::find(environment, audience, transport).await,
-            AmbientProvider::Circleci => circleci::find(environment, audience),
+            AmbientProvider::Circleci => circleci::find(environment, audience).await,
             AmbientProvider::GoogleCloud => google::find(environment, audience, transport).await,
+            AmbientProvider::Spiffe => spiffe::find(environment, audience, transport).await,
         }
     }
 
     fn check(&self, provider: AmbientProvider, text: &str) -> Result<IdentityToken, AmbientError> {
         let token = IdentityToken::parse(text)
             .map_err(|source| AmbientError::BadToken { provider, source })?;
-        if !self.audience.accepts(&token) {
+        let fits = match provider.is_chosen() {
+            true => self.audience.accepts(&token),
+            // A platform's token is never the instance's own broker's, whatever its files say.
+            false => self.audience.is_of(&token),
+        };
+        if !fits {
             return Err(AmbientError::WrongAudience {
                 provider,
                 found: token.audiences().map(str::to_owned).collect(),
@@ -271,6 +330,11 @@ async fn send(
     let failed = |source| AmbientError::Transport { provider, source };
     let request = request.with_max_response(MAX_ANSWER);
     let response = transport.send(request).await.map_err(failed)?;
+    succeeded(provider, response)
+}
+
+fn succeeded(provider: AmbientProvider, response: Response) -> Result<Vec<u8>, AmbientError> {
+    let failed = |source| AmbientError::Transport { provider, source };
     Ok(response.expect_status(&[200]).map_err(failed)?.body)
 }
 

@@ -21,6 +21,8 @@ pub struct Discovery {
     pub jwks_uri: Option<Url>,
     /// Where to send the browser.
     pub authorization_endpoint: Option<Url>,
+    /// Where a device code comes from (RFC 8628 §4).
+    pub device_authorization_endpoint: Option<Url>,
     /// Where a code becomes a token.
     pub token_endpoint: Option<Url>,
     /// The algorithms of its tokens that we speak, in its order; empty if it does not say.
@@ -89,6 +91,7 @@ impl Discovery {
             issuer: issuer.to_owned(),
             jwks_uri: url(&document, "jwks_uri")?,
             authorization_endpoint: url(&document, "authorization_endpoint")?,
+            device_authorization_endpoint: url(&document, "device_authorization_endpoint")?,
             token_endpoint: url(&document, "token_endpoint")?,
             algorithms,
             pkce_s256: strings(&document, "code_challenge_methods_supported")?.contains(&"S256"),

@@ -2,6 +2,11 @@
 
 use std::io;
 use std::path::Path;
+use std::time::Duration;
+
+use waxseal_transport::BoxFuture;
+
+use crate::program::Running;
 
 /// The machine around us, as a value: tests give one of their own.
 pub trait Environment: Send + Sync {
@@ -14,12 +19,18 @@ pub trait Environment: Send + Sync {
     /// Whatever the file system says, or `InvalidData` if it is longer than `limit` bytes.
     fn read_file(&self, path: &Path, limit: u64) -> io::Result<String>;
 
-    /// Runs a program to its end, and gives its standard output. It blocks; the only program is
-    /// the CircleCI agent's, in CircleCI.
+    /// Runs a program to its end, and gives its standard output. Nobody is blocked by it; it is
+    /// ended when the deadline is over or the future is dropped. The only program is the CircleCI
+    /// agent's, in CircleCI.
     ///
     /// # Errors
-    /// If it is not there, or does not succeed.
-    fn run(&self, program: &str, arguments: &[&str]) -> io::Result<String>;
+    /// `NotFound` if it is not there, `TimedOut`, or another kind if it does not succeed.
+    fn run<'a>(
+        &'a self,
+        program: &'a str,
+        arguments: &'a [&'a str],
+        deadline: Duration,
+    ) -> BoxFuture<'a, io::Result<String>>;
 }
 
 /// The environment of this process.
@@ -48,15 +59,13 @@ impl Environment for SystemEnvironment {
         }
     }
 
-    fn run(&self, program: &str, arguments: &[&str]) -> io::Result<String> {
-        let output = std::process::Command::new(program)
-            .args(arguments)
-            .stdin(std::process::Stdio::null())
-            .output()?;
-        if !output.status.success() {
-            return Err(io::Error::other("the program failed"));
-        }
-        String::from_utf8(output.stdout).map_err(|_| io::ErrorKind::InvalidData.into())
+    fn run<'a>(
+        &'a self,
+        program: &'a str,
+        arguments: &'a [&'a str],
+        deadline: Duration,
+    ) -> BoxFuture<'a, io::Result<String>> {
+        Box::pin(async move { Running::start(program, arguments, deadline)?.await })
     }
 }
 

@@ -3,10 +3,11 @@
 //! **What it is.** Both ends of the credential that Sigstore certificates are issued for: compact
 //! JWS (RFC 7515) and JWK sets (RFC 7517, RFC 7638) on a [`waxseal_crypto::CryptoProvider`];
 //! OpenID Connect Discovery and Core §3.1.3.7 for whoever verifies; for whoever signs, the
-//! authorization code flow with PKCE (RFC 7636, RFC 8252, RFC 9207) and the tokens of CI services.
+//! authorization code flow with PKCE (RFC 7636, RFC 8252, RFC 9207), the device flow (RFC 8628), and
+//! the tokens of CI services and workload platforms.
 //!
 //! **In scope.** [`TokenVerifier`]: token → [`Principal`]. [`TokenSource`]: [`Ambient`],
-//! [`BrowserLogin`], [`OutOfBandLogin`]. [`sign_jws`] and [`JwkSet`] for whoever issues tokens.
+//! [`BrowserLogin`], [`DeviceLogin`], [`OutOfBandLogin`]; [`TokenCache`] keeps what they gave. [`sign_jws`] and [`JwkSet`] for whoever issues tokens.
 //!
 //! **Out of scope.** Issuing identity tokens (`waxseal-identity-server`), making certificates of
 //! principals (`waxseal-ca-server`), HTTP itself (a [`waxseal_transport::Transport`] is passed
@@ -33,11 +34,14 @@
 mod algorithm;
 mod ambient;
 mod browser;
+mod cache;
 mod ci;
 mod claims;
+mod device;
 mod discovery;
 mod email;
 mod environment;
+mod flow;
 mod issuer;
 mod json;
 mod jwk;
@@ -46,6 +50,7 @@ mod keys;
 mod login;
 mod loopback;
 mod principal;
+mod program;
 mod source;
 mod template;
 #[cfg(test)]
@@ -56,11 +61,17 @@ mod verifier;
 pub use algorithm::JwsAlgorithm;
 pub use ambient::{Absent, Ambient, AmbientError, AmbientProvider};
 pub use browser::{BrowserLogin, CodePrompt, LOGIN_TIMEOUT, Opener, OutOfBandLogin};
+pub use cache::{CacheError, CacheKey, EXPIRY_MARGIN, MAX_ENTRIES, TokenCache};
 pub use ci::{CiProvider, TemplateError};
 pub use claims::{ClaimError, MAX_AUDIENCES, MAX_CLAIM};
+pub use device::{
+    DEFAULT_INTERVAL, DEVICE_GRANT, DeviceCode, DeviceLogin, DevicePage, DevicePrompt,
+    DeviceRequest, MAX_FAILED_POLLS, MAX_INTERVAL, MAX_USER_CODE, Polled, SLOW_DOWN,
+};
 pub use discovery::{Discovery, DiscoveryError, MAX_DISCOVERY};
 pub use email::{EmailAddress, EmailError, MAX_EMAIL};
 pub use environment::{Environment, SystemEnvironment};
+pub use flow::LoginFlow;
 pub use issuer::{
     ClaimPath, IssuerConfig, IssuerConfigError, IssuerKind, KeySource, MAX_LEEWAY,
     MAX_TOKEN_LIFETIME,

@@ -25,7 +25,7 @@ pub const OUT_OF_BAND: &str = "urn:ietf:wg:oauth:2.0:oob";
 pub const MAX_CALLBACK: usize = 8 * 1024;
 
 /// Longest answer of a token endpoint in bytes: two tokens and a little JSON.
-const MAX_TOKEN_ANSWER: usize = 64 * 1024;
+pub(crate) const MAX_TOKEN_ANSWER: usize = 64 * 1024;
 
 /// Where and as what to log in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +60,22 @@ pub enum LoginError {
     /// No discovery document.
     #[error(transparent)]
     Discovery(#[from] DiscoveryError),
+    /// The document names no device authorization endpoint, or no token endpoint (RFC 8628 §4).
+    #[error("the issuer offers no log-in by device code")]
+    NoDeviceEndpoint,
+    /// The answer to the request for a device code lacks a member, or has a malformed one
+    /// (RFC 8628 §3.2).
+    #[error("the issuer's device code is malformed ({member:?})")]
+    MalformedDeviceCode {
+        /// The member.
+        member: &'static str,
+    },
+    /// The device code expired before anybody confirmed it (RFC 8628 §3.5).
+    #[error("the code expired before anybody confirmed it")]
+    DeviceCodeExpired,
+    /// The person said no (RFC 8628 §3.5, RFC 6749 §4.1.2.1).
+    #[error("the log-in was denied in the browser")]
+    Denied,
     /// The document names no authorization or token endpoint.
     #[error("the issuer's discovery document has no authorization or token endpoint")]
     NoEndpoint,
@@ -267,47 +283,21 @@ impl AuthorizationRequest {
     /// # Errors
     /// [`LoginError`], `Refused` and from `Transport` on.
     pub fn token_from_answer(&self, answer: Response) -> Result<IdentityToken, LoginError> {
-        if matches!(answer.status, 400 | 401)
-            && let Ok(object) = parse_object(&answer.body, MAX_TOKEN_ANSWER)
-            && let Some(code) = object.get("error").and_then(Value::as_str)
-        {
-            let description = object.get("error_description").and_then(Value::as_str);
-            return Err(refused(code, description.unwrap_or_default()));
+        if let Some((code, description)) = refusal(&answer) {
+            return Err(refused(&code, &description));
         }
-        let answer = answer.expect_status(&[200])?;
-        let object = parse_object(&answer.body, MAX_TOKEN_ANSWER)?;
-        let text = object.get("id_token").and_then(Value::as_str);
-        let token = IdentityToken::parse(text.ok_or(LoginError::NoToken)?)?;
-        let access_token = object.get("access_token").and_then(Value::as_str);
-        self.check_token(&token, access_token)?;
+        let (token, access_token) = token_of(answer)?;
+        let expected = Expected {
+            issuer: &self.issuer,
+            client_id: &self.client_id,
+            nonce: Some(&self.nonce),
+        };
+        check_token(
+            &token,
+            &expected,
+            access_token.as_ref().map(|text| text.as_str()),
+        )?;
         Ok(token)
-    }
-
-    fn check_token(
-        &self,
-        token: &IdentityToken,
-        access_token: Option<&str>,
-    ) -> Result<(), LoginError> {
-        let claim = |name| token.claims().optional_text(name);
-        let mismatch = |claim| Err(LoginError::TokenMismatch { claim });
-        if token.issuer() != self.issuer {
-            return mismatch("iss");
-        }
-        if !token.audiences().any(|audience| audience == self.client_id) {
-            return mismatch("aud");
-        }
-        if claim("nonce").map_err(TokenFormatError::from)? != Some(self.nonce.as_str()) {
-            return mismatch("nonce");
-        }
-        if let Some(found) = claim("at_hash").map_err(TokenFormatError::from)?
-            && Some(found)
-                != access_token
-                    .and_then(|t| at_hash(token.algorithm(), t))
-                    .as_deref()
-        {
-            return mismatch("at_hash");
-        }
-        Ok(())
     }
 
     /// Exchanges the code for the token.
@@ -333,6 +323,71 @@ impl fmt::Debug for AuthorizationRequest {
     }
 }
 
+/// What the token of a log-in must be about.
+pub(crate) struct Expected<'a> {
+    pub(crate) issuer: &'a str,
+    pub(crate) client_id: &'a str,
+    /// `None` where the flow has none.
+    pub(crate) nonce: Option<&'a str>,
+}
+
+/// Whether a token is the answer to a log-in (OpenID Connect Core §3.1.3.7, §3.1.3.6).
+pub(crate) fn check_token(
+    token: &IdentityToken,
+    expected: &Expected<'_>,
+    access_token: Option<&str>,
+) -> Result<(), LoginError> {
+    let claim = |name| {
+        let text = token.claims().optional_text(name);
+        text.map_err(TokenFormatError::from)
+    };
+    let mismatch = |claim| Err(LoginError::TokenMismatch { claim });
+    if token.issuer() != expected.issuer {
+        return mismatch("iss");
+    }
+    if !token
+        .audiences()
+        .any(|audience| audience == expected.client_id)
+    {
+        return mismatch("aud");
+    }
+    if expected.nonce.is_some() && claim("nonce")? != expected.nonce {
+        return mismatch("nonce");
+    }
+    let own_hash = access_token.and_then(|text| at_hash(token.algorithm(), text));
+    match claim("at_hash")? {
+        Some(found) if Some(found) != own_hash.as_deref() => mismatch("at_hash"),
+        _ => Ok(()),
+    }
+}
+
+/// The identity token of a token endpoint's answer, and the access token beside it.
+pub(crate) fn token_of(
+    answer: Response,
+) -> Result<(IdentityToken, Option<Zeroizing<String>>), LoginError> {
+    let answer = answer.expect_status(&[200])?;
+    let object = parse_object(&answer.body, MAX_TOKEN_ANSWER)?;
+    let text = object.get("id_token").and_then(Value::as_str);
+    let token = IdentityToken::parse(text.ok_or(LoginError::NoToken)?)?;
+    let access_token = object.get("access_token").and_then(Value::as_str);
+    Ok((
+        token,
+        access_token.map(|text| Zeroizing::new(text.to_owned())),
+    ))
+}
+
+/// The error code and description of an endpoint that says no (RFC 6749 §5.2). Issuers use 400 and
+/// 401, and for the device flow also 403, 428 and 429.
+pub(crate) fn refusal(answer: &Response) -> Option<(String, String)> {
+    if !(400..500).contains(&answer.status) {
+        return None;
+    }
+    let object = parse_object(&answer.body, MAX_TOKEN_ANSWER).ok()?;
+    let code = object.get("error").and_then(Value::as_str)?.to_owned();
+    let description = object.get("error_description").and_then(Value::as_str);
+    Some((code, description.unwrap_or_default().to_owned()))
+}
+
 /// The left half of the access token's hash (OpenID Connect Core §3.1.3.6), with the hash of the
 /// ID token's algorithm; EdDSA's is SHA-512.
 pub fn at_hash(algorithm: JwsAlgorithm, access_token: &str) -> Option<String> {
@@ -347,13 +402,16 @@ pub fn at_hash(algorithm: JwsAlgorithm, access_token: &str) -> Option<String> {
 }
 
 /// 256 bits in base64url: 43 characters, as long as a PKCE verifier must be (RFC 7636 §4.1).
-fn unguessable(random: &dyn Random) -> Result<String, RandomError> {
+pub(crate) fn unguessable(random: &dyn Random) -> Result<String, RandomError> {
     let mut bytes = Zeroizing::new([0; 32]);
     random.fill(bytes.as_mut())?;
     Ok(URL_SAFE_NO_PAD.encode(bytes.as_ref()))
 }
 
-fn refused(code: &str, description: &str) -> LoginError {
+pub(crate) fn refused(code: &str, description: &str) -> LoginError {
+    if code == "access_denied" {
+        return LoginError::Denied;
+    }
     let printable = |text: &str| {
         text.chars()
             .filter(|c| c.is_ascii_graphic() || *c == ' ')

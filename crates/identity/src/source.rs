@@ -82,9 +82,16 @@ impl Audience {
         &self.value
     }
 
-    /// Whether a token that was found may be sent to this instance.
+    /// Whether a token that was found may be sent to this instance: one that is made for it, or
+    /// its own broker's.
     pub fn accepts(&self, token: &IdentityToken) -> bool {
-        self.own_issuer.as_deref() == Some(token.issuer())
-            || token.audiences().any(|audience| audience == self.value)
+        self.own_issuer.as_deref() == Some(token.issuer()) || self.is_of(token)
+    }
+
+    /// Whether a token is made for this instance. One that is for the public instance *too* is
+    /// not: whoever receives it could use it there.
+    pub fn is_of(&self, token: &IdentityToken) -> bool {
+        let has = |wanted: &str| token.audiences().any(|audience| audience == wanted);
+        has(&self.value) && (self.value == PUBLIC_AUDIENCE || !has(PUBLIC_AUDIENCE))
     }
 }

@@ -136,11 +136,20 @@ impl Random for CountingRandom {
 }
 
 /// Variables, files, and what the program `circleci` prints.
-#[derive(Default)]
 pub(crate) struct FakeEnvironment {
     pub(crate) variables: Vec<(&'static str, String)>,
     pub(crate) files: Vec<(&'static str, String)>,
-    pub(crate) circleci: Option<String>,
+    pub(crate) circleci: Result<String, io::ErrorKind>,
+}
+
+impl Default for FakeEnvironment {
+    fn default() -> Self {
+        Self {
+            variables: Vec::new(),
+            files: Vec::new(),
+            circleci: Err(io::ErrorKind::NotFound),
+        }
+    }
 }
 
 impl Environment for FakeEnvironment {
@@ -159,10 +168,16 @@ impl Environment for FakeEnvironment {
             .ok_or(io::ErrorKind::NotFound.into())
     }
 
-    fn run(&self, program: &str, arguments: &[&str]) -> io::Result<String> {
+    fn run<'a>(
+        &'a self,
+        program: &'a str,
+        arguments: &'a [&'a str],
+        _: Duration,
+    ) -> BoxFuture<'a, io::Result<String>> {
         assert_eq!(program, "circleci");
         assert_eq!(arguments[..4], ["run", "oidc", "get", "--claims"]);
         assert_eq!(arguments[5..], ["--root-issuer"]);
-        self.circleci.clone().ok_or(io::ErrorKind::NotFound.into())
+        let answer = self.circleci.clone().map_err(io::Error::from);
+        Box::pin(async { answer })
     }
 }

@@ -41,11 +41,12 @@ pub(super) async fn find(
     ask_service(PROVIDER, request, "value", transport).await
 }
 
-/// Whether the workflow runs for a pull request whose head is in another repository.
+/// Whether the workflow runs for a pull request whose head is in another repository, and with that
+/// repository's rights: `pull_request_target` runs with those of its own, and lacks a permission.
 fn is_fork(environment: &dyn Environment) -> bool {
     let is_pull_request = environment
         .variable("GITHUB_EVENT_NAME")
-        .is_some_and(|event| event.starts_with("pull_request"));
+        .is_some_and(|event| event.starts_with("pull_request") && event != "pull_request_target");
     let event = environment
         .variable("GITHUB_EVENT_PATH")
         .filter(|_| is_pull_request)

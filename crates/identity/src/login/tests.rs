@@ -142,13 +142,13 @@ fn wrong_issuer() {
 fn refused_by_the_issuer() {
     let request = request();
     let query = format!(
-        "error=access_denied&error_description=no%0d%0a%1b[2Jway&state={}&iss={ISSUER}",
+        "error=server_error&error_description=no%0d%0a%1b[2Jway&state={}&iss={ISSUER}",
         request.state
     );
     let error = request.code_from_callback(&query).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the log-in was refused: access_denied: no[2Jway"
+        "the log-in was refused: server_error: no[2Jway"
     );
 }
 

@@ -162,8 +162,13 @@ impl Environment for Machine {
         Err(std::io::ErrorKind::NotFound.into())
     }
 
-    fn run(&self, _: &str, _: &[&str]) -> std::io::Result<String> {
-        Err(std::io::ErrorKind::NotFound.into())
+    fn run<'a>(
+        &'a self,
+        _: &'a str,
+        _: &'a [&'a str],
+        _: std::time::Duration,
+    ) -> BoxFuture<'a, std::io::Result<String>> {
+        Box::pin(async { Err(std::io::ErrorKind::NotFound.into()) })
     }
 }
 
