@@ -13,8 +13,16 @@ use zeroize::Zeroizing;
 use super::{CodeMail, MailError, Mailer};
 use crate::config::{ConfigError, SmtpConfig, SmtpTls};
 
-/// How long one exchange with the mail server may take.
+/// How long the mail server may take for one mail.
 const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Pauses before a mail is offered again to a server that says "not now" (a code of 4xx, RFC 5321
+/// §4.2.1): greylisting wants that. Within the minute that [`Mailer::send`] has.
+const AGAIN: [Duration; 3] = [
+    Duration::from_secs(3),
+    Duration::from_secs(12),
+    Duration::from_secs(30),
+];
 
 /// Hands mails to a mail server.
 pub struct SmtpMailer {
@@ -67,11 +75,21 @@ impl Mailer for SmtpMailer {
     fn send(&self, mail: CodeMail) -> BoxFuture<'_, Result<(), MailError>> {
         Box::pin(async move {
             let message = mail.message(&self.from)?;
-            self.transport
-                .send(message)
-                .await
-                .map(drop)
-                .map_err(|error| MailError(Box::new(error)))
+            let mut pauses = AGAIN.iter();
+            loop {
+                // The library's own limit covers the connection alone: a server that then says
+                // nothing would hold this mail, and every later one, for ever.
+                let attempt = self.transport.send(message.clone());
+                let error = match tokio::time::timeout(TIMEOUT, attempt).await {
+                    Ok(Ok(_)) => return Ok(()),
+                    Ok(Err(error)) => error,
+                    Err(elapsed) => return Err(MailError(Box::new(elapsed))),
+                };
+                match pauses.next().filter(|_| error.is_transient()) {
+                    Some(pause) => tokio::time::sleep(*pause).await,
+                    None => return Err(MailError(Box::new(error))),
+                }
+            }
         })
     }
 }
