@@ -41,7 +41,7 @@ pub(crate) const STEPS: &[Step] = &[
     },
     Step {
         name: "interop",
-        about: "foreign clients, installed if missing",
+        about: "foreign clients and parts, installed if missing",
         run: interop,
     },
     Step {
@@ -142,6 +142,7 @@ fn interop() -> Result<()> {
     }
     run(cargo()
         .args(["test", "--package", "waxseal-tests-interop"])
+        .args(["--package", "waxseal-tests-broker"])
         .env("WAXSEAL_INTEROP", "1"))
 }
 

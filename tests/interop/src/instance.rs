@@ -1,5 +1,6 @@
 //! A private Sigstore, started as anybody starts it: `waxseald up` on an empty directory.
 
+use std::ffi::OsString;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -17,13 +18,26 @@ pub const IDENTITY: &str = "you@example.com";
 /// How long a start may take here: the machine may be busy.
 const START: Duration = Duration::from_secs(60);
 
+/// What an instance is started with beside its address.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct Setup {
+    /// Lines for its configuration file.
+    pub config: String,
+    /// Variables of its environment.
+    pub environment: Vec<(String, OsString)>,
+    /// The folder in which its mail arrives; its own outbox if absent.
+    pub mailbox: Option<PathBuf>,
+}
+
 /// A running instance; it ends with this value.
 #[derive(Debug)]
 pub struct Instance {
     folder: tempfile::TempDir,
     port: u16,
+    setup: Setup,
     log_in: Mutex<()>,
-    _server: Server,
+    server: Option<Server>,
 }
 
 impl Instance {
@@ -32,32 +46,73 @@ impl Instance {
     /// # Errors
     /// What it printed, if it does not become ready.
     pub fn start() -> Result<Self, String> {
+        Self::start_with(Setup::default())
+    }
+
+    /// The same, configured.
+    ///
+    /// # Errors
+    /// What it printed, if it does not become ready.
+    pub fn start_with(setup: Setup) -> Result<Self, String> {
         let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
-        let port = free_port()?;
-        let data = folder.path().join("data");
-        let log = folder.path().join("log");
+        let mut instance = Self {
+            folder,
+            port: free_port()?,
+            setup,
+            log_in: Mutex::new(()),
+            server: None,
+        };
+        instance.restart()?;
+        Ok(instance)
+    }
+
+    /// Starts it again on its directory, after [`Instance::kill`].
+    ///
+    /// # Errors
+    /// What it printed, if it does not become ready.
+    pub fn restart(&mut self) -> Result<(), String> {
+        let config = self.folder.path().join("waxseald.toml");
+        std::fs::write(&config, &self.setup.config).map_err(|error| error.to_string())?;
         let mut command = Command::new(our("waxseald"));
         command
             .arg("up")
             .arg("--data")
-            .arg(&data)
-            .args(["--listen", &format!("localhost:{port}")]);
-        let server = Server::start(&mut command, &log)?;
-        let instance = Self {
-            folder,
-            port,
-            log_in: Mutex::new(()),
-            _server: server,
-        };
+            .arg(self.data())
+            .arg("--config")
+            .arg(config)
+            .args(["--listen", &format!("localhost:{}", self.port)])
+            .envs(self.setup.environment.iter().cloned());
+        self.server = Some(Server::start(&mut command, &self.log_file())?);
         let started = Instant::now();
         while started.elapsed() < START {
-            if instance.is_ready() {
-                return Ok(instance);
+            if self.is_ready() {
+                return Ok(());
             }
             std::thread::sleep(Duration::from_millis(50));
         }
-        let printed = std::fs::read_to_string(log).unwrap_or_default();
-        Err(format!("waxseald did not become ready:\n{printed}"))
+        Err(format!(
+            "waxseald did not become ready:\n{}",
+            self.printed()
+        ))
+    }
+
+    /// Ends it at once, as a loss of power would, by its id.
+    pub fn kill(&mut self) {
+        self.server = None;
+    }
+
+    /// Its process id, while it runs.
+    pub fn id(&self) -> Option<u32> {
+        self.server.as_ref().map(Server::id)
+    }
+
+    /// What it has printed, over all of its starts.
+    pub fn printed(&self) -> String {
+        std::fs::read_to_string(self.log_file()).unwrap_or_default()
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.folder.path().join("log")
     }
 
     fn is_ready(&self) -> bool {
@@ -88,6 +143,12 @@ impl Instance {
         self.folder.path().join("data")
     }
 
+    /// The folder in which its mail arrives.
+    pub fn mailbox(&self) -> PathBuf {
+        let other = self.setup.mailbox.clone();
+        other.unwrap_or_else(|| self.data().join("outbox"))
+    }
+
     /// One of the files for clients.
     pub fn file(&self, name: &str) -> PathBuf {
         self.data().join("client").join(name)
@@ -108,7 +169,7 @@ impl Instance {
     pub fn token_of(&self, address: &str) -> Result<String, String> {
         // One after the other: two log-ins of one person would read each other's mail.
         let _turn = self.log_in.lock().unwrap_or_else(PoisonError::into_inner);
-        log_in(&self.issuer(), address, &self.data().join("outbox"))
+        log_in(&self.issuer(), address, &self.mailbox())
     }
 }
 
@@ -130,8 +191,12 @@ pub fn log_in(issuer: &str, address: &str, outbox: &Path) -> Result<String, Stri
     })
 }
 
+/// Runs a future to its end, on this thread.
+///
+/// # Panics
+/// If the system gives no runtime.
 #[expect(clippy::expect_used, reason = "a test without a runtime has failed")]
-fn block_on<T>(future: impl Future<Output = T>) -> T {
+pub fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

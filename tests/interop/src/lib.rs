@@ -11,9 +11,9 @@ mod tools;
 use std::path::{Path, PathBuf};
 
 pub use client::{Client, Kind, Work};
-pub use instance::{IDENTITY, Instance, free_port, log_in};
+pub use instance::{IDENTITY, Instance, Setup, block_on, free_port, log_in};
 pub use program::{Server, our, output, run};
-pub use tools::{Tool, Unavailable, root};
+pub use tools::{Tool, Unavailable, root, trial};
 
 /// Whether a foreign program that is missing is installed, and a failure to do so is a failure.
 pub fn wanted() -> bool {

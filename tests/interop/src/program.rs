@@ -70,12 +70,16 @@ fn folder_of_programs() -> PathBuf {
 pub struct Server(Child);
 
 impl Server {
-    /// Starts a server; what it prints goes to a file.
+    /// Starts a server; what it prints goes to the end of a file.
     ///
     /// # Errors
     /// If it cannot be started.
     pub fn start(command: &mut Command, log: &std::path::Path) -> Result<Self, String> {
-        let file = std::fs::File::create(log).map_err(|error| error.to_string())?;
+        let file = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(log)
+            .map_err(|error| error.to_string())?;
         let other = file.try_clone().map_err(|error| error.to_string())?;
         let shown = format!("{command:?}");
         let child = command
@@ -84,6 +88,13 @@ impl Server {
             .stderr(other)
             .spawn();
         child.map(Self).map_err(|error| format!("{shown}: {error}"))
+    }
+}
+
+impl Server {
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.0.id()
     }
 }
 

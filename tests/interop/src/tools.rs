@@ -7,6 +7,8 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use libtest_mimic::{Failed, Trial};
+
 /// One foreign program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -23,6 +25,14 @@ pub enum Tool {
     Fulcio,
     /// The timestamp server.
     TimestampAuthority,
+    /// What stands around the broker, from npm: the path is that of a Node.js that can load
+    /// playwright-core, axe-core, oidc-provider and openid-client.
+    NodeParts,
+    /// What stands around the broker, from PyPI: the path is that of a Python that can import
+    /// aiosmtpd and authlib.
+    PythonParts,
+    /// A browser: the system's, or one that is installed from the system's own packages.
+    Chromium,
 }
 
 /// Why a program cannot be used: the text says what to do.
@@ -31,13 +41,16 @@ pub struct Unavailable(pub String);
 
 impl Tool {
     /// Every program.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 9] = [
         Self::Python,
         Self::Js,
         Self::Cosign,
         Self::RekorTiles,
         Self::Fulcio,
         Self::TimestampAuthority,
+        Self::NodeParts,
+        Self::PythonParts,
+        Self::Chromium,
     ];
 
     /// The program's path, installed first where that is wanted.
@@ -74,6 +87,9 @@ impl Tool {
             Self::RekorTiles => root.join("go/posix"),
             Self::Fulcio => root.join("go/fulcio"),
             Self::TimestampAuthority => root.join("go/timestamp-server"),
+            Self::NodeParts => root.join("web/node_modules/node/bin/node"),
+            Self::PythonParts => root.join("web-python/bin/python"),
+            Self::Chromium => on_path(&CHROMIUM).unwrap_or_else(|| PathBuf::from(CHROMIUM[0])),
         }
     }
 
@@ -82,22 +98,14 @@ impl Tool {
         std::fs::create_dir_all(&root)
             .map_err(|e| Unavailable(format!("{}: {e}", root.display())))?;
         match self {
-            Self::Python => {
-                let venv = root.join("python");
-                run(Command::new("python3").args(["-m", "venv"]).arg(&venv))?;
-                let wanted = format!("sigstore=={}", version("python", "sigstore"));
-                run(Command::new(venv.join("bin/pip")).args(["install", "--quiet", &wanted]))
-            }
-            Self::Js => {
-                let folder = root.join("npm");
-                std::fs::create_dir_all(&folder)
-                    .map_err(|e| Unavailable(format!("{}: {e}", folder.display())))?;
-                let node = format!("node@{}", version("npm", "node"));
-                let library = format!("sigstore@{}", version("npm", "sigstore"));
-                run(Command::new("npm")
-                    .args(["install", "--silent", "--no-fund", "--no-audit", "--prefix"])
-                    .arg(&folder)
-                    .args([node, library]))
+            Self::Python => python(&root.join("python"), &["sigstore"]),
+            Self::Js => npm(&root.join("npm"), &["node", "sigstore"]),
+            Self::NodeParts => npm(&root.join("web"), &NODE_PARTS),
+            Self::PythonParts => python(&root.join("web-python"), &PYTHON_PARTS),
+            Self::Chromium => {
+                run(Command::new("apt-get").args(["update", "--quiet"]))?;
+                let install = ["install", "--quiet", "--yes", "chromium"];
+                run(Command::new("apt-get").args(install))
             }
             Self::Cosign => go(&root, "cosign", None),
             Self::RekorTiles => go(&root, "rekor-tiles", Some(NEWER_GO)),
@@ -105,6 +113,76 @@ impl Tool {
             Self::TimestampAuthority => go(&root, "timestamp-authority", Some(NEWER_GO)),
         }
     }
+}
+
+/// A test that needs foreign programs: where one is missing it is shown as ignored, with the reason,
+/// or fails where they are wanted.
+pub fn trial(
+    name: &str,
+    tools: &[Tool],
+    test: impl FnOnce() -> Result<(), Failed> + Send + 'static,
+) -> Trial {
+    let missing = tools.iter().filter_map(|tool| tool.path().err()).next();
+    match missing {
+        None => Trial::test(name, test),
+        Some(Unavailable(reason)) => {
+            let name = format!("{name} ({})", reason.lines().next().unwrap_or_default());
+            Trial::test(name, move || Err(Failed::from(reason))).with_ignored_flag(!crate::wanted())
+        }
+    }
+}
+
+const NODE_PARTS: [&str; 5] = [
+    "node",
+    "playwright-core",
+    "axe-core",
+    "oidc-provider",
+    "openid-client",
+];
+
+const PYTHON_PARTS: [&str; 3] = ["aiosmtpd", "authlib", "requests"];
+
+/// What distributions call it.
+const CHROMIUM: [&str; 4] = [
+    "chromium",
+    "chromium-browser",
+    "google-chrome-stable",
+    "google-chrome",
+];
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a program of the system is where the system looks for it"
+)]
+fn on_path(names: &[&str]) -> Option<PathBuf> {
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    let folders: Vec<_> = std::env::split_paths(&folders).collect();
+    let mut paths = names
+        .iter()
+        .flat_map(|name| folders.iter().map(move |folder| folder.join(name)));
+    paths.find(|path| path.is_file())
+}
+
+fn python(venv: &Path, packages: &[&str]) -> Result<(), Unavailable> {
+    run(Command::new("python3").args(["-m", "venv"]).arg(venv))?;
+    let wanted = packages
+        .iter()
+        .map(|name| format!("{name}=={}", version("python", name)));
+    run(Command::new(venv.join("bin/pip"))
+        .args(["install", "--quiet"])
+        .args(wanted))
+}
+
+fn npm(folder: &Path, packages: &[&str]) -> Result<(), Unavailable> {
+    std::fs::create_dir_all(folder)
+        .map_err(|e| Unavailable(format!("{}: {e}", folder.display())))?;
+    let wanted = packages
+        .iter()
+        .map(|name| format!("{name}@{}", version("npm", name)));
+    run(Command::new("npm")
+        .args(["install", "--silent", "--no-fund", "--no-audit", "--prefix"])
+        .arg(folder)
+        .args(wanted))
 }
 
 /// The toolchain that the servers ask for; Go fetches it by itself.

@@ -12,24 +12,13 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
-use libtest_mimic::{Arguments, Failed, Trial};
-use waxseal_tests_interop::{Server, Tool, free_port, our, output, root, wanted};
+use libtest_mimic::{Arguments, Failed};
+use waxseal_tests_interop::{Server, Tool, free_port, our, output, root, trial};
 
 fn main() -> ExitCode {
     let name = "every command that the demonstration prints";
     let tools = [Tool::Python, Tool::Js, Tool::Cosign];
-    let missing = tools
-        .into_iter()
-        .filter_map(|tool| tool.path().err())
-        .next();
-    let trial = match missing {
-        Some(missing) => {
-            let reason = missing.0;
-            let name = format!("{name} ({})", reason.lines().next().unwrap_or_default());
-            Trial::test(name, move || Err(Failed::from(reason))).with_ignored_flag(!wanted())
-        }
-        None => Trial::test(name, run_them_all),
-    };
+    let trial = trial(name, &tools, run_them_all);
     libtest_mimic::run(&Arguments::from_args(), vec![trial]).exit_code()
 }
 

@@ -1,0 +1,412 @@
+// A person at a real browser: flow.mjs SETUP_JSON
+//
+// It goes through one flow of the broker's pages in Chromium, and on every page it asks: does axe
+// find anything, does the page fit at both widths, in light and dark, does it need a script, does
+// it load anything from elsewhere, does the browser complain? Questions to the test (a mailed code,
+// time that goes by) are lines of JSON on stdout; answers come on stdin.
+import { createServer } from 'node:http';
+import { createInterface } from 'node:readline';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { createHash, randomBytes } from 'node:crypto';
+import assert from 'node:assert/strict';
+
+const setup = JSON.parse(process.argv[2]);
+const require = createRequire(`${process.env.NODE_PATH}/`);
+const { chromium } = require('playwright-core');
+const axe = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8');
+
+const answers = createInterface({ input: process.stdin })[Symbol.asyncIterator]();
+async function ask(question) {
+  console.log(JSON.stringify(question));
+  const { value } = await answers.next();
+  return JSON.parse(value);
+}
+
+const WIDTHS = [[390, 844], [1280, 800]];
+const SCHEMES = ['light', 'dark'];
+const seen = new Set();
+
+const browser = await chromium.launch({
+  executablePath: setup.chromium,
+  args: ['--no-sandbox', '--disable-gpu'],
+});
+const problems = [];
+
+/** A browser of its own: cookies, no history. */
+async function person(script = setup.script) {
+  const context = await browser.newContext({ javaScriptEnabled: script });
+  const page = await context.newPage();
+  page.setDefaultTimeout(20_000);
+  page.on('console', (message) => {
+    const text = message.text();
+    // The browser tells of every status of 400 and more: those are answers, not complaints.
+    if (['error', 'warning'].includes(message.type()) && !/Failed to load resource.*status of/.test(text)) {
+      problems.push(`console: ${text}`);
+    }
+  });
+  page.on('pageerror', (error) => problems.push(`page error: ${error}`));
+  page.on('request', (request) => {
+    const host = new URL(request.url()).hostname;
+    if (!['localhost', '127.0.0.1', '[::1]'].includes(host)) problems.push(`elsewhere: ${request.url()}`);
+  });
+  return page;
+}
+
+/** What must be true of every page, at both widths, in light and dark. */
+async function inspect(page, name) {
+  const where = `${setup.name}/${name}`;
+  if (seen.has(name)) return;
+  seen.add(name);
+  assert.equal(await page.locator('script').count(), 0, `${where} has a script`);
+  assert.equal(await page.locator('[style], style').count(), 0, `${where} has an inline style`);
+  assert.equal(await page.locator('h1').count(), 1, `${where} has one heading`);
+  for (const [width, height] of WIDTHS) {
+    await page.setViewportSize({ width, height });
+    for (const colorScheme of SCHEMES) {
+      await page.emulateMedia({ colorScheme });
+      if (setup.pictures) {
+        const path = `${setup.pictures}/${setup.name}-${name}-${width}-${colorScheme}.png`;
+        await page.screenshot({ path, fullPage: true });
+      }
+      if (!setup.script) continue;
+      const found = await page.evaluate(async ([source, scheme]) => {
+        if (!window.axe) (0, window.Function)(source).call(window);
+        const { violations, passes } = await window.axe.run(document, { resultTypes: ['violations'] });
+        return {
+          violations: violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.html).join(' ')}`),
+          passes: passes.length,
+          overflow: document.documentElement.scrollWidth - window.innerWidth,
+          scheme: window.matchMedia('(prefers-color-scheme: dark)').matches ? 'dark' : 'light',
+        };
+      }, [axe, colorScheme]).catch((error) => ({ violations: [String(error)], passes: 0, overflow: 0 }));
+      assert.deepEqual(found.violations, [], `axe on ${where} at ${width}, ${colorScheme}`);
+      assert.ok(found.passes > 5, `axe looked at ${where}`);
+      assert.ok(found.overflow <= 0, `${where} is ${found.overflow} px too wide at ${width}`);
+      assert.equal(found.scheme, colorScheme);
+    }
+  }
+}
+
+/** A program that logs somebody in, as sigstore clients do: it listens for the redirect. */
+async function program() {
+  const verifier = randomBytes(32).toString('base64url');
+  const state = randomBytes(16).toString('hex');
+  const arrived = [];
+  const server = createServer((request, response) => {
+    const url = new URL(request.url, 'http://localhost');
+    if (url.pathname === '/auth/callback') arrived.push(url.searchParams);
+    response.setHeader('content-type', 'text/html');
+    response.end('<!doctype html><html lang="en"><title>Done</title><link rel="icon" href="data:,"><h1>Done</h1>');
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const redirect = `http://localhost:${server.address().port}/auth/callback`;
+  const url = (changes = {}) => {
+    const challenge = createHash('sha256').update(verifier).digest('base64url');
+    const query = new URLSearchParams({
+      response_type: 'code', client_id: 'sigstore', redirect_uri: redirect, scope: 'openid email',
+      state, nonce: 'n', code_challenge: challenge, code_challenge_method: 'S256', ...changes,
+    });
+    return `${setup.issuer}/auth?${query}`;
+  };
+  const exchange = async (code, redirect_uri = redirect) => {
+    const body = new URLSearchParams({
+      grant_type: 'authorization_code', client_id: 'sigstore', code, redirect_uri, code_verifier: verifier,
+    });
+    return fetch(`${setup.issuer}/token`, { method: 'POST', body });
+  };
+  return { url, exchange, arrived, state, close: () => server.close() };
+}
+
+const OOB = 'urn:ietf:wg:oauth:2.0:oob';
+const claims = (token) => JSON.parse(Buffer.from(token.split('.')[1], 'base64url').toString());
+const press = (page, name) => page.getByRole('button', { name, exact: true }).click();
+const alert = (page) => page.getByRole('alert').innerText();
+const heading = (page) => page.locator('h1').innerText();
+
+async function enterAddress(page, address = 'you@example.com') {
+  await page.getByLabel('E-mail address').fill(address);
+  await page.locator('form', { has: page.getByLabel('E-mail address') }).getByRole('button').click();
+}
+
+async function enterCode(page, code) {
+  await page.getByLabel('Code (eight digits)').fill(code);
+  await press(page, 'Log in');
+}
+
+const mailed = (address = 'you@example.com') => ask({ ask: 'code', address });
+const pass = (seconds) => ask({ ask: 'advance', seconds });
+const wrong = (code) => String((Number(code) + 1) % 100_000_000).padStart(8, '0');
+
+async function expectToken(client, code, address = 'you@example.com', redirect = undefined) {
+  const answer = await client.exchange(code, redirect);
+  assert.equal(answer.status, 200, await answer.clone().text());
+  const token = claims((await answer.json()).id_token);
+  assert.equal(token.email, address);
+  assert.equal(token.email_verified, true);
+  return token;
+}
+
+/** The program has its answer, and the browser shows the program's own page. */
+async function arrives(page, client) {
+  await page.getByRole('heading', { name: 'Done' }).waitFor();
+  assert.equal(client.arrived.length, 1);
+  const [answer] = client.arrived;
+  assert.equal(answer.get('state'), client.state);
+  assert.equal(answer.get('iss'), setup.issuer);
+  return answer;
+}
+
+const flows = {
+  async control() {
+    // What inspects the pages finds what is wrong with one.
+    const page = await person();
+    const find = async (name, spoil, expected) => {
+      await page.goto((await program()).url());
+      await page.evaluate(spoil);
+      await assert.rejects(inspect(page, name), expected);
+    };
+    await find('label', () => document.querySelector('label').remove(), /axe on .*label/s);
+    await find('language', () => document.documentElement.removeAttribute('lang'), /html-has-lang/);
+    await find('script', () => document.head.append(document.createElement('script')), /has a script/);
+    await find('wide', () => { const p = document.querySelector('p'); p.textContent = 'w'.repeat(500); }, /too wide/);
+  },
+
+  async redirect() {
+    const client = await program();
+    const page = await person();
+    await page.goto(client.url());
+    assert.equal(await heading(page), 'Log in');
+    await inspect(page, 'address');
+    await enterAddress(page);
+    assert.equal(await heading(page), 'Enter the code');
+    await inspect(page, 'code');
+    const code = await mailed();
+    // Grouped, as the mail shows it.
+    await enterCode(page, `${code.slice(0, 4)} ${code.slice(4)}`);
+    const answer = await arrives(page, client);
+    await expectToken(client, answer.get('code'));
+    client.close();
+  },
+
+  async keyboard() {
+    // Without a mouse: Tab reaches each control in reading order, Enter sends.
+    const client = await program();
+    const page = await person();
+    await page.goto(client.url());
+    const focused = async (steps) => {
+      for (let i = 0; i < steps; i += 1) {
+        await page.keyboard.press('Tab');
+        const label = await page.locator(':focus').evaluate((e) => e.labels?.[0]?.innerText ?? e.innerText);
+        if (label === 'E-mail address' || label === 'Code (eight digits)') return;
+      }
+      assert.fail('Tab does not reach the field');
+    };
+    await focused(5);
+    await page.keyboard.type('you@example.com');
+    await page.keyboard.press('Enter');
+    await page.getByRole('heading', { name: 'Enter the code' }).waitFor();
+    await focused(5);
+    await page.keyboard.type(await mailed());
+    await page.keyboard.press('Enter');
+    await expectToken(client, (await arrives(page, client)).get('code'));
+    client.close();
+  },
+
+  async hint() {
+    const client = await program();
+    const page = await person();
+    await page.goto(client.url({ login_hint: 'Somebody+else@example.com' }));
+    assert.equal(await page.getByLabel('E-mail address').inputValue(), 'Somebody+else@example.com');
+    await press(page, (await page.locator('form button').first().innerText()));
+    await enterCode(page, await mailed('Somebody+else@example.com'));
+    await expectToken(client, (await arrives(page, client)).get('code'), 'Somebody+else@example.com');
+    client.close();
+  },
+
+  async out_of_band() {
+    const client = await program();
+    const page = await person();
+    await page.goto(client.url({ redirect_uri: OOB }));
+    await enterAddress(page);
+    assert.match(await page.locator('.notice').last().innerText(), /Go on only if you started it yourself/);
+    await inspect(page, 'code');
+    await enterCode(page, await mailed());
+    assert.equal(await heading(page), 'You are logged in');
+    await inspect(page, 'copy');
+    const copied = await page.getByLabel('Code for the program').inputValue();
+    await expectToken(client, copied, undefined, OOB);
+    // Going back shows no second code (CVE-2022-39222).
+    await page.goBack();
+    assert.equal(await page.getByLabel('Code for the program').count(), 0);
+    client.close();
+  },
+
+  async wrong_code() {
+    const client = await program();
+    const page = await person();
+    await page.goto(client.url());
+    await enterAddress(page);
+    const code = await mailed();
+    await enterCode(page, 'abc');
+    assert.match(await alert(page), /eight digits/);
+    await inspect(page, 'no-code');
+    for (const left of [4, 3, 2, 1]) {
+      await enterCode(page, wrong(code));
+      assert.match(await alert(page), new RegExp(`Attempts left: ${left}`));
+      if (left === 4) await inspect(page, 'wrong');
+    }
+    await enterCode(page, wrong(code));
+    assert.match(await alert(page), /last attempt/);
+    await inspect(page, 'last');
+    await enterCode(page, code);
+    assert.match(await alert(page), /used up or too old/);
+    await inspect(page, 'void');
+    // Another code helps.
+    await pass(31);
+    await enterAddress(page);
+    await enterCode(page, await mailed());
+    await expectToken(client, (await arrives(page, client)).get('code'));
+    client.close();
+  },
+
+  async second_code() {
+    const client = await program();
+    const page = await person();
+    await page.goto(client.url());
+    await enterAddress(page);
+    const first = await mailed();
+    await pass(31);
+    await page.getByRole('button', { name: /another code/ }).click();
+    const second = await mailed();
+    assert.notEqual(first, second);
+    await enterCode(page, first);
+    assert.match(await alert(page), /This is not the code/);
+    await enterCode(page, second);
+    await expectToken(client, (await arrives(page, client)).get('code'));
+    client.close();
+  },
+
+  async another_address() {
+    const client = await program();
+    const page = await person();
+    await page.goto(client.url());
+    await enterAddress(page, 'typo@example.com');
+    await page.getByRole('link', { name: 'Use another address' }).click();
+    await enterAddress(page, 'you@example.com');
+    await enterCode(page, await mailed());
+    await expectToken(client, (await arrives(page, client)).get('code'));
+    client.close();
+  },
+
+  async expired() {
+    const client = await program();
+    const page = await person();
+    await page.goto(client.url());
+    await enterAddress(page);
+    const code = await mailed();
+    await pass(601);
+    await enterCode(page, code);
+    assert.match(await alert(page), /too old/);
+    await inspect(page, 'code');
+    await pass(601);
+    await enterAddress(page);
+    assert.equal(await heading(page), 'No log-in');
+    assert.match(await alert(page), /older than/);
+    await inspect(page, 'login');
+    client.close();
+  },
+
+  async cancelled() {
+    const client = await program();
+    const page = await person();
+    await page.goto(client.url());
+    await press(page, 'Cancel');
+    const answer = await arrives(page, client);
+    assert.equal(answer.get('error'), 'access_denied');
+    assert.equal(answer.get('code'), null);
+    const other = await person();
+    await other.goto(client.url({ redirect_uri: OOB }));
+    await press(other, 'Cancel');
+    assert.equal(await heading(other), 'No log-in');
+    await inspect(other, 'out-of-band');
+    client.close();
+  },
+
+  async other_browser() {
+    const client = await program();
+    const [page, other] = [await person(), await person()];
+    await page.goto(client.url());
+    await enterAddress(page);
+    const code = await mailed();
+    await other.goto(page.url());
+    assert.equal(await heading(other), 'No log-in');
+    assert.match(await alert(other), /another browser/);
+    await inspect(other, 'refused');
+    await enterCode(page, code);
+    await arrives(page, client);
+    client.close();
+  },
+
+  async bad_address() {
+    const client = await program();
+    const page = await person();
+    await page.goto(client.url());
+    // The browser's own check lets this one pass.
+    await enterAddress(page, 'you..too@example.com');
+    assert.match(await alert(page), /not an e-mail address that can be used here/);
+    await inspect(page, 'refused');
+    client.close();
+  },
+
+  async bad_requests() {
+    const client = await program();
+    const page = await person();
+    for (const [name, changes] of [
+      ['redirect', { redirect_uri: 'https://evil.example/' }],
+      ['client', { client_id: 'other' }],
+      ['long', { login_hint: 'x'.repeat(20_000) }],
+    ]) {
+      await page.goto(client.url(changes));
+      assert.equal(await heading(page), 'No log-in');
+      await inspect(page, name);
+    }
+    client.close();
+  },
+
+  async too_many() {
+    const client = await program();
+    const page = await person();
+    await page.goto(client.url());
+    await enterAddress(page);
+    await mailed();
+    await page.getByRole('button', { name: /another code/ }).click();
+    assert.match(await alert(page), /Too many codes/);
+    await inspect(page, 'codes');
+    client.close();
+  },
+
+  async two_tabs() {
+    // Two log-ins in one browser, finished crosswise.
+    const clients = [await program(), await program()];
+    const first = await person();
+    const second = await first.context().newPage();
+    await first.goto(clients[0].url());
+    await second.goto(clients[1].url());
+    await enterAddress(first, 'a@example.com');
+    await enterAddress(second, 'b@example.com');
+    await enterCode(second, await mailed('b@example.com'));
+    await enterCode(first, await mailed('a@example.com'));
+    await expectToken(clients[1], (await arrives(second, clients[1])).get('code'), 'b@example.com');
+    await expectToken(clients[0], (await arrives(first, clients[0])).get('code'), 'a@example.com');
+    for (const client of clients) client.close();
+  },
+};
+
+try {
+  await flows[setup.flow]();
+  assert.deepEqual(problems, []);
+} finally {
+  await browser.close();
+}
+process.exit(0);

@@ -1,0 +1,323 @@
+//! A browser in a few lines: redirects, cookies and forms, one step at a time.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::Value;
+use url::{Url, form_urlencoded};
+use waxseal_crypto::{Random as _, sha256};
+use waxseal_crypto_aws_lc::OsRandom;
+use waxseal_transport::{Credential, Origin, Request, Response, Transport as _};
+use waxseal_transport_reqwest::ReqwestTransport;
+
+/// Where the answer of a log-in goes: nobody listens there.
+pub const REDIRECT: &str = "http://localhost:1/auth/callback";
+
+const FORM: &str = "application/x-www-form-urlencoded";
+
+/// A browser with its cookies.
+#[derive(Clone)]
+pub struct Visitor {
+    transport: Arc<ReqwestTransport>,
+    cookies: BTreeMap<String, String>,
+    /// The address that a proxy would report.
+    pub forwarded: Option<String>,
+    /// The host that a proxy would pass on, where it is not the URL's.
+    pub host: Option<String>,
+}
+
+/// What the broker answered.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Page {
+    /// Of what.
+    pub url: Url,
+    /// Its status.
+    pub status: u16,
+    /// Its fields.
+    pub response: Response,
+    /// Its text.
+    pub body: String,
+}
+
+/// A client's log-in that is under way: its own half of PKCE.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Attempt {
+    /// The issuer.
+    pub issuer: String,
+    /// The secret of RFC 7636.
+    pub verifier: String,
+    /// RFC 6749's `state`.
+    pub state: String,
+    /// OpenID Connect's `nonce`.
+    pub nonce: String,
+}
+
+impl Visitor {
+    /// A visitor without cookies.
+    ///
+    /// # Errors
+    /// What the TLS library says.
+    pub fn new() -> Result<Self, String> {
+        let transport = ReqwestTransport::builder()
+            .build()
+            .map_err(|e| e.to_string())?;
+        Ok(Self::on(Arc::new(transport)))
+    }
+
+    /// A visitor without cookies on connections that others share.
+    #[must_use]
+    pub fn on(transport: Arc<ReqwestTransport>) -> Self {
+        Self {
+            transport,
+            cookies: BTreeMap::new(),
+            forwarded: None,
+            host: None,
+        }
+    }
+
+    /// Sends one request, with the cookies, and keeps those that come back.
+    ///
+    /// # Errors
+    /// If nobody answers.
+    pub async fn send(&mut self, mut request: Request) -> Result<Page, String> {
+        let url = request.url.clone();
+        request = request.returning_redirects();
+        if let Some(forwarded) = &self.forwarded {
+            request = request.with_header("X-Forwarded-For", forwarded);
+        }
+        if let Some(host) = &self.host {
+            request = request.with_header("Host", host);
+        }
+        if !self.cookies.is_empty() {
+            let pairs: Vec<_> = self
+                .cookies
+                .iter()
+                .map(|(n, v)| format!("{n}={v}"))
+                .collect();
+            request = request.with_credential(Credential::cookie(&url, pairs.join("; ")));
+        }
+        let response = self
+            .transport
+            .send(request)
+            .await
+            .map_err(|error| format!("{url}: {error:?}"))?;
+        for cookie in response.headers.all("Set-Cookie") {
+            let pair = cookie.split(';').next().unwrap_or_default();
+            if let Some((name, value)) = pair.split_once('=') {
+                self.cookies
+                    .insert(name.trim().to_owned(), value.trim().to_owned());
+            }
+        }
+        Ok(Page {
+            url,
+            status: response.status,
+            body: String::from_utf8_lossy(&response.body).into_owned(),
+            response,
+        })
+    }
+
+    /// Gets one URL, without following.
+    ///
+    /// # Errors
+    /// If it is none, or nobody answers.
+    pub async fn get(&mut self, url: &str) -> Result<Page, String> {
+        let url = Url::parse(url).map_err(|error| format!("{url}: {error}"))?;
+        self.send(Request::get(url)).await
+    }
+
+    /// Posts a form, without following.
+    ///
+    /// # Errors
+    /// If it is no URL, or nobody answers.
+    pub async fn post(&mut self, url: &str, form: &[(&str, &str)]) -> Result<Page, String> {
+        let url = Url::parse(url).map_err(|error| format!("{url}: {error}"))?;
+        let body = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(form)
+            .finish();
+        self.send(Request::post(url, FORM, body.into_bytes())).await
+    }
+
+    /// Follows redirects as long as they stay at the same origin.
+    ///
+    /// # Errors
+    /// If nobody answers.
+    pub async fn follow(&mut self, mut page: Page) -> Result<Page, String> {
+        for _ in 0..10 {
+            match page.location() {
+                Some(next) if Origin::of(&next) == Origin::of(&page.url) => {
+                    page = self.send(Request::get(next)).await?;
+                }
+                _ => return Ok(page),
+            }
+        }
+        Err("redirects without an end".to_owned())
+    }
+
+    /// Gets a URL, and follows.
+    ///
+    /// # Errors
+    /// If nobody answers.
+    pub async fn visit(&mut self, url: &str) -> Result<Page, String> {
+        let page = self.get(url).await?;
+        self.follow(page).await
+    }
+
+    /// Fills in one field of the form that has it, sends the form, and follows.
+    ///
+    /// # Errors
+    /// If the page has no such form, or nobody answers.
+    pub async fn fill(&mut self, page: &Page, field: &str, value: &str) -> Result<Page, String> {
+        let (action, mut fields) = page
+            .form(field)
+            .ok_or_else(|| format!("no form with {field} in {}: {}", page.status, page.body))?;
+        fields.insert(field.to_owned(), value.to_owned());
+        let url = page.url.join(&action).map_err(|error| error.to_string())?;
+        let pairs: Vec<_> = fields
+            .iter()
+            .map(|(n, v)| (n.as_str(), v.as_str()))
+            .collect();
+        let answer = self.post(url.as_str(), &pairs).await?;
+        self.follow(answer).await
+    }
+
+    /// Exchanges a code as the public client does.
+    ///
+    /// # Errors
+    /// If nobody answers.
+    pub async fn exchange(&mut self, attempt: &Attempt, code: &str) -> Result<Page, String> {
+        let form = [
+            ("grant_type", "authorization_code"),
+            ("client_id", "sigstore"),
+            ("code", code),
+            ("redirect_uri", REDIRECT),
+            ("code_verifier", &attempt.verifier),
+        ];
+        self.post(&format!("{}/token", attempt.issuer), &form).await
+    }
+}
+
+impl Page {
+    /// Where it sends the browser.
+    #[must_use]
+    pub fn location(&self) -> Option<Url> {
+        let location = self.response.headers.only("Location")?;
+        self.url.join(location).ok()
+    }
+
+    /// A parameter of the URL that it sends the browser to.
+    #[must_use]
+    pub fn parameter(&self, name: &str) -> Option<String> {
+        let location = self.location()?;
+        let mut pairs = location.query_pairs();
+        let found = pairs.find(|(known, _)| known == name);
+        found.map(|(_, value)| value.into_owned())
+    }
+
+    /// One header field.
+    #[must_use]
+    pub fn header(&self, name: &str) -> &str {
+        self.response.headers.only(name).unwrap_or_default()
+    }
+
+    /// Its JSON; null if it is none.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_default()
+    }
+
+    /// The action and the fields of the first form in which a person fills in `field`.
+    #[must_use]
+    pub fn form(&self, field: &str) -> Option<(String, BTreeMap<String, String>)> {
+        let mut forms = self.body.split("<form").skip(1);
+        let form = forms.find_map(|form| {
+            let form = form.split("</form>").next()?;
+            let visible = tags(form, "<input")
+                .any(|tag| value(tag, "name") == field && value(tag, "type") != "hidden");
+            visible.then_some(form)
+        })?;
+        let fields = tags(form, "<input")
+            .map(|tag| (value(tag, "name"), value(tag, "value")))
+            .collect();
+        Some((value(form.split('>').next()?, "action"), fields))
+    }
+}
+
+fn tags<'a>(html: &'a str, start: &'a str) -> impl Iterator<Item = &'a str> {
+    let parts = html.split(start).skip(1);
+    parts.filter_map(|part| part.split('>').next())
+}
+
+fn value(tag: &str, name: &str) -> String {
+    let found = tag.split_once(&format!(" {name}=\""));
+    let text = found.and_then(|(_, rest)| rest.split('"').next());
+    let text = text.unwrap_or_default();
+    text.replace("&#39;", "'")
+        .replace("&quot;", "\"")
+        .replace("&lt;", "<")
+        .replace("&gt;", ">")
+        .replace("&amp;", "&")
+}
+
+impl Attempt {
+    /// A client's beginning at an issuer.
+    ///
+    /// # Errors
+    /// If the system gives no randomness.
+    pub fn new(issuer: &str) -> Result<Self, String> {
+        let secret = || {
+            let mut bytes = [0; 32];
+            OsRandom.fill(&mut bytes).map_err(|e| e.to_string())?;
+            Ok::<_, String>(URL_SAFE_NO_PAD.encode(bytes))
+        };
+        Ok(Self {
+            issuer: issuer.to_owned(),
+            verifier: secret()?,
+            state: secret()?,
+            nonce: secret()?,
+        })
+    }
+
+    /// The parameters of its authorization request.
+    #[must_use]
+    pub fn parameters(&self) -> Vec<(String, String)> {
+        let challenge = URL_SAFE_NO_PAD.encode(sha256(self.verifier.as_bytes()));
+        [
+            ("response_type", "code"),
+            ("client_id", "sigstore"),
+            ("redirect_uri", REDIRECT),
+            ("scope", "openid email"),
+            ("state", &self.state),
+            ("nonce", &self.nonce),
+            ("code_challenge", &challenge),
+            ("code_challenge_method", "S256"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into()
+    }
+
+    /// The URL that it opens in a browser.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.url_with(&[])
+    }
+
+    /// The same with some parameters changed, or removed where the value is `-`.
+    #[must_use]
+    pub fn url_with(&self, changes: &[(&str, &str)]) -> String {
+        let mut parameters = self.parameters();
+        for (name, value) in changes {
+            parameters.retain(|(known, _)| known != name);
+            if *value != "-" {
+                parameters.push(((*name).to_owned(), (*value).to_owned()));
+            }
+        }
+        let query = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(parameters)
+            .finish();
+        format!("{}/auth?{query}", self.issuer)
+    }
+}
