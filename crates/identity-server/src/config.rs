@@ -6,6 +6,8 @@ use serde::Deserialize;
 use url::Url;
 use waxseal_transport::is_loopback;
 
+use crate::connector::{ConnectorConfig, ConnectorKind, EVERYBODY};
+
 /// The broker's configuration.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -26,8 +28,16 @@ pub struct Config {
     pub behind_proxy: bool,
     /// How codes reach people.
     pub mail: MailConfig,
+    /// Whether people may log in with nothing but the code of a mail. Without it the mail serves
+    /// connectors whose addresses it confirms.
+    #[serde(default = "yes")]
+    pub email_login: bool,
+    /// Providers where people log in.
+    #[serde(default)]
+    pub connectors: Vec<ConnectorConfig>,
     /// Domains whose addresses may log in. With SMTP there must be one: a private instance is
-    /// closed unless it says for whom it is open. Subdomains are not included.
+    /// closed unless it says for whom it is open, and `*` says for everybody. Subdomains are not
+    /// included.
     #[serde(default)]
     pub allow_domains: Vec<String>,
     /// Domains whose addresses may not log in, whatever else is allowed.
@@ -45,6 +55,12 @@ pub enum MailConfig {
     Outbox,
     /// A mail server.
     Smtp(SmtpConfig),
+    /// Not at all: people log in at the connectors alone.
+    None,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 /// A mail server.
@@ -112,6 +128,79 @@ pub enum ConfigError {
     /// A user name without a password file, or the other way round.
     #[error("smtp wants both username and password_file, or neither")]
     HalfCredentials,
+    /// Neither mail nor a connector.
+    #[error("nobody can log in: configure smtp, or a connector")]
+    NoWayIn,
+    /// A connector for which nobody said who may log in.
+    #[error(
+        "connector {connector}: allow_domains must name the domains whose addresses may log in, \
+         or \"*\" for all"
+    )]
+    ConnectorOpen {
+        /// Its name.
+        connector: String,
+    },
+    /// Not a name, or one that the broker uses itself.
+    #[error("{name:?} cannot be a connector's name: lower-case letters, digits and hyphens")]
+    ConnectorName {
+        /// As configured.
+        name: String,
+    },
+    /// Two connectors, or one and the broker itself, would be one in URLs or in certificates:
+    /// their accounts would merge.
+    #[error("connector {connector}: {field} is that of another connector, or the broker's own")]
+    ConnectorTwice {
+        /// Its name.
+        connector: String,
+        /// `name` or `connector_id`.
+        field: &'static str,
+    },
+    /// A field that means nothing for this type.
+    #[error("connector {connector}: {field} is no field of type {}", kind.as_str())]
+    ConnectorField {
+        /// Its name.
+        connector: String,
+        /// Its type.
+        kind: ConnectorKind,
+        /// The field.
+        field: &'static str,
+    },
+    /// A field that this type must have.
+    #[error("connector {connector}: type {} needs {field}", kind.as_str())]
+    ConnectorNeeds {
+        /// Its name.
+        connector: String,
+        /// Its type.
+        kind: ConnectorKind,
+        /// The field.
+        field: &'static str,
+    },
+    /// Not an `https` URL (or `http` to loopback) without user and fragment.
+    #[error("connector {connector}: {field} is not an https URL that may stand there")]
+    ConnectorUrl {
+        /// Its name.
+        connector: String,
+        /// The field.
+        field: &'static str,
+    },
+    /// Not the id of one tenant.
+    #[error("connector {connector}: tenant must be the id of one tenant, a GUID in lower case")]
+    ConnectorTenant {
+        /// Its name.
+        connector: String,
+    },
+    /// Two places for one secret, or none.
+    #[error("connector {connector}: give client_secret_file or client_secret_env, one of them")]
+    ConnectorSecret {
+        /// Its name.
+        connector: String,
+    },
+    /// The addresses of this type are confirmed by mail.
+    #[error("connector {connector}: its addresses are confirmed by mail; configure smtp")]
+    ConnectorNeedsMail {
+        /// Its name.
+        connector: String,
+    },
     /// The password file cannot be read, or others can read it.
     #[error("smtp's password_file cannot be read, or is readable by group or others")]
     BadPasswordFile,
@@ -126,6 +215,8 @@ impl Config {
             public_log: false,
             behind_proxy: false,
             mail,
+            email_login: true,
+            connectors: Vec::new(),
             allow_domains: Vec::new(),
             deny_domains: Vec::new(),
         }
@@ -138,12 +229,13 @@ impl Config {
     pub fn check(&self) -> Result<(), ConfigError> {
         let url = self.parsed_issuer().ok_or(ConfigError::BadIssuer)?;
         for domain in self.allow_domains.iter().chain(&self.deny_domains) {
-            let address = waxseal_identity::EmailAddress::parse(&format!("a@{domain}"));
-            if address.is_err() || *domain != domain.to_ascii_lowercase() {
+            let everybody = domain == EVERYBODY && self.allow_domains.contains(domain);
+            if !everybody && !is_domain(domain) {
                 let domain = domain.clone();
                 return Err(ConfigError::BadDomain { domain });
             }
         }
+        self.check_connectors()?;
         match &self.mail {
             MailConfig::Outbox if !is_loopback(&url) => Err(ConfigError::OutboxNotLoopback),
             MailConfig::Outbox => Ok(()),
@@ -151,7 +243,38 @@ impl Config {
                 Err(ConfigError::NoAllowedDomains)
             }
             MailConfig::Smtp(smtp) => smtp.check(),
+            MailConfig::None => Ok(()),
         }
+    }
+
+    fn check_connectors(&self) -> Result<(), ConfigError> {
+        if !self.has_email_login() && self.connectors.is_empty() {
+            return Err(ConfigError::NoWayIn);
+        }
+        let mut names = Vec::new();
+        let mut ids = vec![self.issuer.clone()];
+        for config in &self.connectors {
+            config.check()?;
+            let connector = config.name().to_owned();
+            let id = config.connector_id();
+            if names.contains(&connector) {
+                let field = "name";
+                return Err(ConfigError::ConnectorTwice { connector, field });
+            }
+            if ids.contains(&id) {
+                let field = "connector_id";
+                return Err(ConfigError::ConnectorTwice { connector, field });
+            }
+            if config.allow_domains.is_empty() && self.allow_domains.is_empty() {
+                return Err(ConfigError::ConnectorOpen { connector });
+            }
+            if config.kind.needs_mail() && matches!(self.mail, MailConfig::None) {
+                return Err(ConfigError::ConnectorNeedsMail { connector });
+            }
+            names.push(connector);
+            ids.push(id);
+        }
+        Ok(())
     }
 
     fn parsed_issuer(&self) -> Option<Url> {
@@ -199,12 +322,24 @@ impl Config {
         matches!(self.mail, MailConfig::Outbox)
     }
 
+    /// Whether people may log in with nothing but the code of a mail.
+    pub(crate) const fn has_email_login(&self) -> bool {
+        self.email_login && !matches!(self.mail, MailConfig::None)
+    }
+
     /// Whether addresses of a domain (lower case) may log in.
     pub(crate) fn admits(&self, domain: &str) -> bool {
         let listed = |list: &[String]| list.iter().any(|name| name == domain);
-        !listed(&self.deny_domains)
-            && (listed(&self.allow_domains) || (self.is_outbox() && self.allow_domains.is_empty()))
+        let everybody = self.allow_domains.iter().any(|name| name == EVERYBODY)
+            || (self.is_outbox() && self.allow_domains.is_empty());
+        !listed(&self.deny_domains) && (everybody || listed(&self.allow_domains))
     }
+}
+
+/// A domain name in lower case.
+pub(crate) fn is_domain(domain: &str) -> bool {
+    let address = waxseal_identity::EmailAddress::parse(&format!("a@{domain}"));
+    address.is_ok() && *domain == domain.to_ascii_lowercase()
 }
 
 impl SmtpConfig {
@@ -318,6 +453,105 @@ mod tests {
                 Err(&error),
             );
         }
+    }
+
+    #[test]
+    fn everybody_may_be_let_in_and_some_kept_out() {
+        let mut config = Config::new("https://id.example/auth", smtp());
+        config.allow_domains.push("*".to_owned());
+        config.deny_domains.push("evil.example".to_owned());
+        assert!(config.check().is_ok() && config.admits("a.example"));
+        assert!(!config.admits("evil.example"));
+        config.deny_domains.push("*".to_owned());
+        config.allow_domains = vec!["a.example".to_owned()];
+        assert!(config.check().is_err());
+    }
+
+    fn google() -> ConnectorConfig {
+        let mut config = ConnectorConfig::new(ConnectorKind::Google, "client");
+        config.client_secret_env = Some("SECRET".to_owned());
+        config
+    }
+
+    #[test]
+    fn no_way_in() {
+        let none = |config: &mut Config| config.mail = MailConfig::None;
+        check(none, Err(&ConfigError::NoWayIn));
+        check(
+            |config| config.email_login = false,
+            Err(&ConfigError::NoWayIn),
+        );
+        check(
+            |config| {
+                config.mail = MailConfig::None;
+                config.connectors.push(google());
+            },
+            Ok(()),
+        );
+    }
+
+    #[test]
+    fn connector_open() {
+        let error = ConfigError::ConnectorOpen {
+            connector: "google".to_owned(),
+        };
+        let closed = |config: &mut Config| {
+            config.mail = MailConfig::None;
+            config.allow_domains.clear();
+            config.connectors.push(google());
+        };
+        check(closed, Err(&error));
+        check(
+            |config| {
+                closed(config);
+                config.connectors[0].allow_domains.push("*".to_owned());
+            },
+            Ok(()),
+        );
+    }
+
+    #[test]
+    fn connector_twice() {
+        let twice = |field| ConfigError::ConnectorTwice {
+            connector: "google".to_owned(),
+            field,
+        };
+        let two = |config: &mut Config| config.connectors = vec![google(), google()];
+        check(two, Err(&twice("name")));
+        check(
+            |config| {
+                two(config);
+                config.connectors[0].name = Some("other".to_owned());
+            },
+            Err(&twice("connector_id")),
+        );
+        // The broker's own issuer stands for addresses that a code has proven.
+        check(
+            |config| {
+                config.connectors.push(google());
+                config.connectors[0].connector_id = Some("https://id.example/auth".to_owned());
+            },
+            Err(&twice("connector_id")),
+        );
+    }
+
+    #[test]
+    fn connector_needs_mail() {
+        let error = ConfigError::ConnectorNeedsMail {
+            connector: "facebook".to_owned(),
+        };
+        let facebook = |config: &mut Config| {
+            config.connectors.push(google());
+            config.connectors[0].kind = ConnectorKind::Facebook;
+        };
+        check(facebook, Ok(()));
+        check(
+            |config| {
+                facebook(config);
+                config.mail = MailConfig::None;
+            },
+            Err(&error),
+        );
     }
 
     #[test]

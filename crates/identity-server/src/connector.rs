@@ -1,7 +1,12 @@
 //! Ways to prove who one is. Each is a room of its own, and ends in the same
 //! [`crate::records::Proven`] address under its own connector id; accounts are never merged.
 
+mod config;
 mod email;
+
+pub use config::{ConnectorConfig, ConnectorKind, UserinfoNames};
+
+pub(crate) use config::EVERYBODY;
 
 use crate::service::Service;
 
@@ -13,6 +18,6 @@ impl Service {
 
     /// Whether a client may ask for this connector.
     pub(crate) fn has_connector(&self, id: &str) -> bool {
-        id == self.email_connector_id()
+        self.config.has_email_login() && id == self.email_connector_id()
     }
 }

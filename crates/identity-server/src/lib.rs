@@ -45,6 +45,7 @@ mod token;
 
 pub use code::{CodeKey, LoginCode};
 pub use config::{Config, ConfigError, MailConfig, SmtpConfig, SmtpTls};
+pub use connector::{ConnectorConfig, ConnectorKind, UserinfoNames};
 pub use keys::{KeyRing, KeyRingError, RetiredKey};
 pub use mail::{CodeMail, MailError, Mailer};
 pub use server::{Context, IdentityServer, StartError};

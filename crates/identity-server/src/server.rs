@@ -6,12 +6,15 @@ use std::time::Duration;
 
 use axum::Router;
 use waxseal_crypto::{Clock, CryptoProvider, Random, Time};
+use waxseal_identity::Environment;
 use waxseal_serve::{Fatal, Health, Meter, NotReady, Shutdown};
+use waxseal_transport::Transport;
 
 use crate::config::ConfigError;
 use crate::service::Service;
 use crate::{
-    CodeKey, Config, KeyRing, Mailer, RecordKey, RecordKind, Store, StoreError, http, transact,
+    CodeKey, Config, KeyRing, MailConfig, Mailer, RecordKey, RecordKind, Store, StoreError, http,
+    transact,
 };
 
 /// How often expired records are removed.
@@ -33,6 +36,10 @@ pub struct Context {
     pub store: Arc<dyn Store>,
     /// How codes reach people.
     pub mailer: Arc<dyn Mailer>,
+    /// How the connectors' providers are reached.
+    pub transport: Arc<dyn Transport>,
+    /// Where the connectors' secrets are.
+    pub environment: Arc<dyn Environment>,
     /// Where metrics are counted.
     pub meter: Meter,
 }
@@ -137,10 +144,11 @@ fn mail_mode_key() -> RecordKey {
 }
 
 async fn remember_mail_mode(config: &Config, context: &Context) -> Result<(), StartError> {
-    let mode: &'static [u8] = if config.is_outbox() {
-        b"outbox"
-    } else {
-        b"smtp"
+    let mode: &'static [u8] = match config.mail {
+        MailConfig::Outbox => b"outbox",
+        MailConfig::Smtp(_) => b"smtp",
+        // Without mail no address is proven by mail, and nothing is to be remembered.
+        MailConfig::None => return Ok(()),
     };
     // Far enough: the last year that a `Time` holds.
     let never = Time::from_unix(253_402_300_799).unwrap_or(Time::UNIX_EPOCH);

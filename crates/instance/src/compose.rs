@@ -8,7 +8,7 @@ use axum::Router;
 use waxseal_ca_server::{self as ca, CaServer};
 use waxseal_crypto::{Clock, CryptoProvider, Random, Signer};
 use waxseal_formats::ClientTrustConfig;
-use waxseal_identity::{ClaimPath, IssuerConfig, IssuerKind, KeySource};
+use waxseal_identity::{ClaimPath, IssuerConfig, IssuerKind, KeySource, SystemEnvironment};
 use waxseal_identity_server::{
     self as broker, CodeKey, IdentityServer, KeyRing, KeyRingError, MailConfig, Mailer,
 };
@@ -158,6 +158,8 @@ impl Instance {
             code_key: CodeKey::new(*keys.code_key),
             store: stores.broker,
             mailer: stores.mailer,
+            transport: Arc::clone(&world.transport),
+            environment: Arc::new(SystemEnvironment),
             meter: meter.clone(),
         };
         let broker = IdentityServer::new(broker_config(settings), context).await?;

@@ -12,6 +12,7 @@
 mod authorize;
 mod device;
 mod email_code;
+mod internet;
 mod pages;
 mod start;
 mod token;

@@ -18,11 +18,14 @@ use url::{Url, form_urlencoded};
 use waxseal_crypto::{
     BoxFuture, Clock, PrivateKey, Random, RandomError, SignatureAlgorithm, Signer, Time, sha256,
 };
+use waxseal_identity::SystemEnvironment;
 use waxseal_identity_server::{
     Change, CodeKey, CodeMail, Config, Context, IdentityServer, KeyRing, MailConfig, MailError,
     Mailer, RecordKey, Slot, SmtpConfig, StartError, Store, StoreError,
 };
 use waxseal_serve::Meter;
+
+use crate::internet::Internet;
 
 pub(crate) const NOW: i64 = 1_767_225_600;
 pub(crate) const ISSUER: &str = "http://localhost:8383/auth";
@@ -184,6 +187,8 @@ pub(crate) async fn on_store(config: Config, store: Arc<MemoryStore>) -> Result<
         code_key: CodeKey::new([7; 32]),
         store: Arc::<MemoryStore>::clone(&store),
         mailer: Arc::<MemoryMailer>::clone(&mailer),
+        transport: Arc::new(Internet::default()),
+        environment: Arc::new(SystemEnvironment),
         meter: meter.clone(),
     };
     let server = IdentityServer::new(config, context).await?;
