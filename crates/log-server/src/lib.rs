@@ -67,6 +67,7 @@ mod state;
 mod top_up;
 mod tree;
 mod witness;
+mod witnesses;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -93,6 +94,7 @@ pub use state::StateError;
 /// The name of a tile or bundle, as [`Objects`] are asked for it.
 pub use waxseal_tlog::TilePath;
 pub use witness::{ConsistencyProver, CosignError, CosignMode, Cosigners, Unpublished};
+pub use witnesses::{WITNESS_TIMEOUT, WitnessConfig, WitnessContext, WitnessError, Witnesses};
 
 use metrics::{MetricNames, Metrics};
 use recovery::{check_published, own_key, recover};

@@ -77,7 +77,7 @@ pub(crate) async fn cosign(
     cosigners: &dyn Cosigners,
     unpublished: &Unpublished,
 ) -> Result<Vec<SignatureLine>, CosignError> {
-    let asked = cosigners.cosign(unpublished, shared);
+    let asked = cosigners.cosign(unpublished, Arc::new(Arc::clone(shared)));
     let given = tokio::time::timeout(COSIGN_LIMIT, asked).await;
     given.unwrap_or_else(|_| {
         let collected = Vec::new();

@@ -1,6 +1,7 @@
 //! The joint for witnesses: who cosigns a checkpoint between its signature and its publication.
 
 use std::fmt;
+use std::sync::Arc;
 
 use waxseal_crypto::BoxFuture;
 use waxseal_tlog::{ConsistencyProof, Hash, KeyName, SignatureLine, SignedNote};
@@ -28,7 +29,7 @@ pub trait Cosigners: Send + Sync {
     fn cosign<'a>(
         &'a self,
         unpublished: &'a Unpublished,
-        prover: &'a dyn ConsistencyProver,
+        prover: Arc<dyn ConsistencyProver>,
     ) -> BoxFuture<'a, Result<Vec<SignatureLine>, CosignError>>;
 }
 

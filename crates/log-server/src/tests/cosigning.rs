@@ -63,7 +63,7 @@ impl Cosigners for Witness {
     fn cosign<'a>(
         &'a self,
         unpublished: &'a Unpublished,
-        prover: &'a dyn ConsistencyProver,
+        prover: Arc<dyn ConsistencyProver>,
     ) -> BoxFuture<'a, Result<Vec<SignatureLine>, CosignError>> {
         self.asked.fetch_add(1, Ordering::SeqCst);
         let mood = *self.mood.lock().unwrap();
