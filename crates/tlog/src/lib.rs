@@ -6,8 +6,8 @@
 //!
 //! **In scope.** Checking and making inclusion, consistency and subtree proofs; the compact
 //! [`Frontier`] of a growing tree; tile paths and entry bundles; [`TileReader`], which says what
-//! tiles a question needs and hands out only hashes proven against a root; parsing, opening and
-//! signing of notes.
+//! tiles a question needs and hands out only hashes proven against a root; [`TreeCheck`], which
+//! re-verifies a whole log; parsing, opening and signing of notes.
 //!
 //! **Out of scope.** Fetching (the caller moves bytes), storing (`waxseal-log-server`), what an
 //! entry means (`waxseal-formats`), signature algorithms (a provider is passed in as a value).
@@ -35,6 +35,7 @@
 
 mod add_checkpoint;
 mod checkpoint;
+mod data_bundle;
 mod entry_bundle;
 mod frontier;
 mod merkle;
@@ -47,6 +48,7 @@ mod prove;
 mod tile;
 mod tile_reader;
 mod tlog_proof;
+mod tree_check;
 mod vkey;
 mod witness_policy;
 
@@ -57,6 +59,7 @@ pub use checkpoint::{
     Checkpoint, CheckpointError, CheckpointText, CheckpointTextError, Cosignature, LogKey,
     OriginRule,
 };
+pub use data_bundle::{DataBundle, DataBundleError, DataEntry};
 pub use entry_bundle::{EntryBundle, EntryBundleError, MAX_ENTRY_BYTES};
 pub use frontier::{Frontier, FrontierError};
 pub use merkle::{
@@ -78,6 +81,7 @@ pub use prove::{
 pub use tile::{TILE_BYTES, TILE_WIDTH, Tile, TileError};
 pub use tile_reader::{TileReader, TileReaderError};
 pub use tlog_proof::{TlogProof, TlogProofError};
+pub use tree_check::{BundleFormat, TreeCheck, TreeCheckError};
 pub use vkey::VkeyError;
 pub use witness_policy::{PolicyError, PolicyLog, PolicyParseError, PolicyWitness, WitnessPolicy};
 
