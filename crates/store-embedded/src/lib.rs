@@ -34,6 +34,6 @@ mod outbox;
 pub use file::OpenError;
 pub use folder::{Directory, Folder, NewFile, StoredFile};
 pub use identity_store::IdentityStore;
-pub use log_ledger::{LedgerOpenError, LogLedger};
+pub use log_ledger::{KeyIndexError, KeyShape, LedgerOpenError, LogLedger};
 pub use log_objects::LogObjects;
 pub use outbox::{Delivered, Outbox};

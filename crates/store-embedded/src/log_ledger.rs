@@ -1,4 +1,4 @@
-//! A log's ledger on redb.
+//! A log's ledger on redb, and its keys in files beside it.
 //!
 //! One commit is one redb transaction with quick repair: two fsyncs, and after a crash the file
 //! opens at once. Any I/O error of it is answered as unknown, because neither redb nor the page
@@ -7,7 +7,7 @@
 use std::io;
 use std::ops::Range;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use redb::{
     Database, ReadableDatabase as _, ReadableTable as _, StorageBackend, StorageError,
@@ -18,6 +18,12 @@ use waxseal_log_server::{Commit, CommitOutcome, DedupKey, Ledger, LedgerError, N
 
 use crate::file::{OpenError, open_backend, open_database};
 use crate::folder::{Directory, Folder};
+use keys::{Finished, KeyIndex, Record, RunEntry};
+
+pub use keys::{KeyIndexError, KeyShape};
+
+mod keys;
+mod migration;
 
 /// `epoch` (8 bytes, big-endian) and `state`.
 const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
@@ -26,14 +32,21 @@ const META: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("meta");
 /// its length (4 bytes, big-endian). No row crosses a multiple of 256.
 const TAIL: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("tail");
 
-/// Deduplication key → index.
-const KEYS: TableDefinition<'_, &[u8; 32], u64> = TableDefinition::new("keys");
+/// Deduplication keys that are in no run yet: the first index of a commit → its keys. Those below
+/// the index that runs cover are dropped little by little, and not read.
+const KEYS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("keys");
+
+/// Runs of keys: their files' numbers → what they hold.
+const RUNS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("runs");
 
 /// Index → data kept beside the leaf.
 const BESIDE: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("beside");
 
 /// Most entries of one row: few rows to insert, and little to read for one entry.
 const ROW_ENTRIES: usize = 32;
+
+/// Rows of keys that one commit drops, at most: no commit has to pay for many others.
+const DROPPED_ROWS: usize = 32;
 
 /// The extension of the folder beside the ledger's file.
 const KEYS_FOLDER: &str = "keys";
@@ -48,12 +61,21 @@ pub enum LedgerOpenError {
     /// The folder of its keys cannot be read or tidied up.
     #[error("the folder of the ledger's keys cannot be used")]
     Folder(#[source] io::Error),
+    /// The database cannot be read or migrated.
+    #[error("the ledger's database cannot be read")]
+    Records(#[source] Box<redb::Error>),
+    /// The index of its keys cannot be used.
+    #[error(transparent)]
+    Keys(#[from] KeyIndexError),
 }
 
 /// A log's ledger in one file that one process holds.
 #[derive(Debug)]
 pub struct LogLedger {
     database: Database,
+    keys: KeyIndex,
+    /// One commit at a time, from the runs that it names until they are known to be named.
+    committing: Mutex<()>,
 }
 
 impl LogLedger {
@@ -64,7 +86,8 @@ impl LogLedger {
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let database = open_database(path)?;
         let folder = Directory::open(&path.with_extension(KEYS_FOLDER))?;
-        Self::on(database, &folder).map_err(|source| OpenError::Ledger {
+        let folder: Arc<dyn Folder> = Arc::new(folder);
+        Self::on(database, &folder, KeyShape::default()).map_err(|source| OpenError::Ledger {
             path: path.to_owned(),
             source,
         })
@@ -77,18 +100,32 @@ impl LogLedger {
     pub fn with_backend(
         backend: impl StorageBackend,
         folder: &Arc<dyn Folder>,
+        shape: KeyShape,
     ) -> Result<Self, LedgerOpenError> {
         let database =
             open_backend(backend).map_err(|error| LedgerOpenError::Database(error.into()))?;
-        Self::on(database, &**folder)
+        Self::on(database, folder, shape)
     }
 
-    /// Files that no commit names are what a crash left behind.
-    fn on(database: Database, folder: &dyn Folder) -> Result<Self, LedgerOpenError> {
-        for name in folder.names().map_err(LedgerOpenError::Folder)? {
-            folder.remove(&name).map_err(LedgerOpenError::Folder)?;
+    fn on(
+        mut database: Database,
+        folder: &Arc<dyn Folder>,
+        shape: KeyShape,
+    ) -> Result<Self, LedgerOpenError> {
+        let records = |error: redb::Error| LedgerOpenError::Records(error.into());
+        let mut runs = read_runs(&database)?;
+        // Files that no commit names are what a crash left behind.
+        keys::tidy(&**folder, &runs).map_err(LedgerOpenError::Folder)?;
+        if let Some(migrated) = migration::migrate(&mut database, folder, shape)? {
+            runs = migrated;
         }
-        Ok(Self { database })
+        let (index, covered) = KeyIndex::open(folder, shape, runs)?;
+        restore(&database, &index, covered).map_err(records)??;
+        Ok(Self {
+            database,
+            keys: index,
+            committing: Mutex::new(()),
+        })
     }
 
     fn take_over(&self) -> Result<Opened, redb::Error> {
@@ -98,6 +135,7 @@ impl LogLedger {
             // All tables are made here, so that reads find them.
             writing.open_table(TAIL)?;
             writing.open_table(KEYS)?;
+            writing.open_table(RUNS)?;
             writing.open_table(BESIDE)?;
             let mut meta = writing.open_table(META)?;
             let epoch = epoch_in(&meta)? + 1;
@@ -114,6 +152,8 @@ impl LogLedger {
         &self,
         writing: &redb::WriteTransaction,
         commit: &Commit<'_>,
+        keys: &[Record],
+        named: &[Finished],
     ) -> Result<bool, redb::Error> {
         let mut meta = writing.open_table(META)?;
         if epoch_in(&meta)? != commit.epoch {
@@ -132,45 +172,43 @@ impl LogLedger {
             };
             tail.remove(first)?;
         }
-        let mut keys = writing.open_table(KEYS)?;
         let mut beside = writing.open_table(BESIDE)?;
         for (entry, index) in commit.entries.iter().zip(commit.first_index..) {
-            if let Some(key) = &entry.key {
-                let earlier = keys.insert(key, index)?.map(|earlier| earlier.value());
-                // The log has looked it up: this is for the case that it is wrong.
-                if let Some(earlier) = earlier {
-                    keys.insert(key, earlier)?;
-                }
-            }
             if !entry.beside.is_empty() {
                 beside.insert(index, entry.beside.as_slice())?;
             }
         }
+        write_keys(writing, commit.first_index, keys, named)?;
         Ok(true)
     }
 
     fn commit_now(&self, commit: &Commit<'_>) -> CommitOutcome {
+        let _one = self
+            .committing
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let named = match self.keys.begin_commit() {
+            Ok(named) => named,
+            Err(error) => return CommitOutcome::NotCommitted(error.into()),
+        };
         let mut writing = match self.database.begin_write() {
             Ok(writing) => writing,
             Err(error) => return outcome(error.into()),
         };
         writing.set_quick_repair(true);
-        match self.write(&writing, commit) {
+        let keys = records(commit);
+        match self.write(&writing, commit, &keys, &named) {
             Ok(true) => {}
             Ok(false) => return CommitOutcome::Fenced,
             Err(error) => return outcome(error),
         }
         match writing.commit() {
-            Ok(()) => CommitOutcome::Committed,
+            Ok(()) => {
+                self.keys.committed(commit.first_index, &keys, &named);
+                CommitOutcome::Committed
+            }
             Err(error) => CommitOutcome::Unknown(error.into()),
         }
-    }
-
-    fn find_now(&self, keys: &[DedupKey]) -> Result<Vec<Option<u64>>, redb::Error> {
-        let table = self.database.begin_read()?.open_table(KEYS)?;
-        keys.iter()
-            .map(|key| Ok(table.get(key)?.map(|index| index.value())))
-            .collect()
     }
 
     fn read_now(&self, range: &Range<u64>) -> Result<Option<Vec<Vec<u8>>>, redb::Error> {
@@ -221,7 +259,10 @@ impl Ledger for LogLedger {
         &'a self,
         keys: &'a [DedupKey],
     ) -> BoxFuture<'a, Result<Vec<Option<u64>>, LedgerError>> {
-        Box::pin(async { self.find_now(keys).map_err(failed) })
+        Box::pin(async {
+            let found = self.keys.find(keys);
+            found.map_err(|error| LedgerError::Failed(error.into()))
+        })
     }
 
     fn read(&self, range: Range<u64>) -> BoxFuture<'_, Result<Vec<Vec<u8>>, LedgerError>> {
@@ -242,6 +283,94 @@ fn epoch_in(
     let epoch = meta.get("epoch")?;
     let bytes = epoch.as_ref().and_then(|epoch| epoch.value().first_chunk());
     Ok(bytes.map_or(0, |bytes| u64::from_be_bytes(*bytes)))
+}
+
+/// The keys of a commit.
+fn records(commit: &Commit<'_>) -> Vec<Record> {
+    let numbered = commit.entries.iter().zip(commit.first_index..);
+    let record = |(entry, index): (&NewEntry, u64)| entry.key.map(|key| Record { key, index });
+    numbered.filter_map(record).collect()
+}
+
+/// The keys of one commit, the runs that it names, and an end to what those replace.
+fn write_keys(
+    writing: &redb::WriteTransaction,
+    first_index: u64,
+    records: &[Record],
+    named: &[Finished],
+) -> Result<(), redb::Error> {
+    let mut rows = writing.open_table(KEYS)?;
+    if !records.is_empty() {
+        let row = keys::encode_row(first_index, records);
+        if rows.insert(first_index, row.as_slice())?.is_some() {
+            let twice = format!("two commits begin at index {first_index}");
+            return Err(redb::Error::Corrupted(twice));
+        }
+    }
+    let mut runs = writing.open_table(RUNS)?;
+    for finished in named {
+        for id in &finished.replaces {
+            runs.remove(id)?;
+        }
+        let entry = finished.entry();
+        runs.insert(entry.id, entry.encode().as_slice())?;
+    }
+    let mut covered = 0;
+    for run in runs.iter()? {
+        let (id, entry) = run?;
+        covered = covered.max(RunEntry::parse(id.value(), entry.value()).map_or(0, |run| run.to));
+    }
+    for _ in 0..DROPPED_ROWS {
+        let first = rows.first()?.map(|(first, _)| first.value());
+        let Some(first) = first.filter(|first| *first < covered) else {
+            break;
+        };
+        rows.remove(first)?;
+    }
+    Ok(())
+}
+
+/// What the database says of runs; nothing if it is new.
+fn read_runs(database: &Database) -> Result<Vec<RunEntry>, LedgerOpenError> {
+    let records = |error: redb::Error| LedgerOpenError::Records(error.into());
+    let reading = database
+        .begin_read()
+        .map_err(|error| records(error.into()))?;
+    let table = match reading.open_table(RUNS) {
+        Ok(table) => table,
+        Err(redb::TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
+        Err(error) => return Err(records(error.into())),
+    };
+    let mut runs = Vec::new();
+    for run in table.iter().map_err(|error| records(error.into()))? {
+        let (id, entry) = run.map_err(|error| records(error.into()))?;
+        let run = id.value();
+        let entry = RunEntry::parse(run, entry.value());
+        runs.push(entry.ok_or(KeyIndexError::DamagedEntry { run })?);
+    }
+    Ok(runs)
+}
+
+/// Reads the keys that are in no run.
+fn restore(
+    database: &Database,
+    index: &KeyIndex,
+    covered: u64,
+) -> Result<Result<(), KeyIndexError>, redb::Error> {
+    let table = match database.begin_read()?.open_table(KEYS) {
+        Ok(table) => table,
+        Err(redb::TableError::TableDoesNotExist(_)) => return Ok(Ok(())),
+        Err(error) => return Err(error.into()),
+    };
+    for row in table.range(covered..)? {
+        let (first_index, row) = row?;
+        let first_index = first_index.value();
+        let Some(records) = keys::parse_row(first_index, row.value()) else {
+            return Ok(Err(KeyIndexError::DamagedRow { first_index }));
+        };
+        index.restore(first_index, &records);
+    }
+    Ok(Ok(()))
 }
 
 /// Cuts entries into rows.

@@ -1,5 +1,8 @@
 //! The contract of a ledger, and that of its file.
 
+mod disk;
+mod index;
+
 use super::*;
 
 fn entry(n: u64) -> NewEntry {
@@ -158,7 +161,7 @@ fn works_over_any_backend() {
     let folder: Arc<dyn Folder> = Arc::new(Directory::open(&outer.path().join("keys")).unwrap());
     drop(folder.create("left-behind").unwrap());
     let backend = redb::backends::InMemoryBackend::new();
-    let ledger = LogLedger::with_backend(backend, &folder).unwrap();
+    let ledger = LogLedger::with_backend(backend, &folder, KeyShape::default()).unwrap();
     assert_eq!(folder.names().unwrap(), [""; 0]);
     now(Ledger::open(&ledger)).unwrap();
     commit(&ledger, 1, 0..600, 0);
@@ -172,7 +175,7 @@ fn database() {
     let backend = redb::backends::InMemoryBackend::new();
     backend.set_len(4096).unwrap();
     backend.write(0, &[7; 4096]).unwrap();
-    let opened = LogLedger::with_backend(backend, &folder);
+    let opened = LogLedger::with_backend(backend, &folder, KeyShape::default());
     assert!(matches!(opened, Err(LedgerOpenError::Database(_))));
 }
 
@@ -182,7 +185,7 @@ fn folder() {
     let folder: Arc<dyn Folder> = Arc::new(Directory::open(&outer.path().join("keys")).unwrap());
     std::fs::remove_dir(outer.path().join("keys")).unwrap();
     let backend = redb::backends::InMemoryBackend::new();
-    let opened = LogLedger::with_backend(backend, &folder);
+    let opened = LogLedger::with_backend(backend, &folder, KeyShape::default());
     assert!(matches!(opened, Err(LedgerOpenError::Folder(_))));
 }
 
