@@ -12,6 +12,7 @@ mod discover;
 mod identity;
 mod inspect;
 mod keys;
+mod login;
 mod outcome;
 mod panics;
 mod predicate;

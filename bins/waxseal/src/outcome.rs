@@ -23,6 +23,8 @@ pub(crate) enum Class {
     Unavailable,
     /// It would have done harm, such as to overwrite a file, and nobody said to.
     Refused,
+    /// Somebody stopped it (Ctrl-C).
+    Interrupted,
 }
 
 impl Class {
@@ -39,6 +41,8 @@ impl Class {
             Self::Identity => 8,
             Self::Unavailable => 9,
             Self::Refused => 10,
+            // As of a program that SIGINT ends: 128 and its number.
+            Self::Interrupted => 130,
         }
     }
 
@@ -55,6 +59,7 @@ impl Class {
             Self::Identity => "identity",
             Self::Unavailable => "unavailable",
             Self::Refused => "refused",
+            Self::Interrupted => "interrupted",
         }
     }
 }
@@ -173,8 +178,9 @@ mod tests {
             Class::Identity,
             Class::Unavailable,
             Class::Refused,
+            Class::Interrupted,
         ];
         let codes: Vec<u8> = classes.iter().map(|class| class.exit_code()).collect();
-        assert_eq!(codes, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+        assert_eq!(codes, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 130]);
     }
 }

@@ -67,6 +67,18 @@ impl Instance {
         Ok(&provider.url)
     }
 
+    /// The certificate authority that tokens are for.
+    ///
+    /// # Errors
+    /// [`Class::TrustRoot`] if the signing config names none.
+    pub(crate) fn authority(&self) -> Result<&str, Failure> {
+        let authority = self
+            .services()
+            .certificate_authority()
+            .map_err(|error| unusable(&error))?;
+        Ok(&authority.url)
+    }
+
     /// For whom CI tokens are made: a private instance asks for its own, so that nobody can use
     /// what it was given at the public one.
     ///
@@ -76,11 +88,8 @@ impl Instance {
         if !self.is_private {
             return Ok(Audience::public());
         }
-        let authority = self
-            .services()
-            .certificate_authority()
-            .map_err(|error| unusable(&error))?;
-        Ok(Audience::of_instance(&authority.url, self.issuer().ok()))
+        let authority = self.authority()?;
+        Ok(Audience::of_instance(authority, self.issuer().ok()))
     }
 
     fn services(&self) -> Services<'_> {
@@ -149,10 +158,12 @@ pub(crate) fn transport(ca_cert: Option<&Path>) -> Result<ReqwestTransport, Fail
     })
 }
 
-/// Runs a future to its end on a runtime of this thread: nothing else here waits.
+/// Runs a future to its end on a runtime of this thread: nothing else here waits. Ctrl-C drops the
+/// future, and with it its sockets and programs; what comes after it is not torn, since Ctrl-C has
+/// been taken over by then.
 ///
 /// # Errors
-/// [`Class::Internal`] if the system gives no runtime.
+/// [`Class::Internal`] if the system gives no runtime, [`Class::Interrupted`] on Ctrl-C.
 pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -160,5 +171,23 @@ pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> Result<T, Failure>
     let runtime = runtime.map_err(|error| {
         Failure::new(Class::Internal, "runtime", "no runtime could be started").because(&error)
     })?;
-    Ok(runtime.block_on(future))
+    let outcome = runtime.block_on(async {
+        tokio::select! {
+            biased;
+            output = future => Ok(output),
+            () = interrupted() => {
+                Err(Failure::new(Class::Interrupted, "interrupted", "interrupted"))
+            }
+        }
+    });
+    // Not for a name that is still being looked up.
+    runtime.shutdown_background();
+    outcome
+}
+
+async fn interrupted() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        // Then the system ends us, as it does by itself.
+        std::future::pending::<()>().await;
+    }
 }

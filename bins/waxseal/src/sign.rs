@@ -1,8 +1,7 @@
 //! `waxseal sign`: one certificate, one bundle for each file.
 
 pub(crate) mod explain;
-pub(crate) mod login;
-mod progress;
+pub(crate) mod progress;
 pub(crate) mod run;
 pub(crate) mod write;
 

@@ -110,15 +110,14 @@ pub enum AmbientError {
     GithubForkPullRequest,
     /// A GitHub workflow without the permission.
     #[error(
-        "this workflow may not ask GitHub for an identity token; add to the job or the workflow:\n\
-         permissions:\n  id-token: write\n\
-         (of a reusable workflow, the workflow that calls it needs the permission too)"
+        "this workflow may not ask GitHub for an identity token: it needs \
+         `permissions: {{ id-token: write }}`, and so does a workflow that calls it"
     )]
     GithubMissingPermission,
     /// A GitLab job that asks for no token.
     #[error(
-        "this GitLab job asks for no identity token; add to the job:\n\
-         id_tokens:\n  SIGSTORE_ID_TOKEN:\n    aud: {audience}"
+        "this GitLab job asks for no identity token: it needs \
+         `id_tokens: {{ SIGSTORE_ID_TOKEN: {{ aud: \"{audience}\" }} }}`"
     )]
     GitlabMissingToken {
         /// The audience that it should ask for.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::login::LoginArgs;
 use super::{OutputArgs, TrustArgs};
 
 const SIGN_EXAMPLES: &str = "\
@@ -12,12 +13,14 @@ Examples:
   waxseal sign app.tar.gz
   # one log-in and one certificate for all, one bundle each
   waxseal sign --instance waxseal-data *.tar.gz
+  # log in at Google; over SSH, by a code to enter in any browser
+  waxseal sign app.tar.gz --provider google
   waxseal sign app.tar.gz --identity-token @token.jwt
   waxseal sign app.tar.gz --key release.key
 
 Exit codes: 0 signed · 1 internal · 2 usage · 3 an answer does not hold ·
   6 malformed · 7 trust root · 8 no identity · 9 a service is unavailable ·
-  10 refused, such as to overwrite a bundle";
+  10 refused, such as to overwrite a bundle · 130 interrupted";
 
 const ATTEST_EXAMPLES: &str = "\
 Examples:
@@ -96,24 +99,13 @@ pub(crate) struct AttestArgs {
 #[command(next_help_heading = "Signer")]
 pub(crate) struct SignerArgs {
     /// Private key (PKCS#8) to sign with, in place of an identity
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["identity_token", "no_browser"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = [
+        "identity_token", "no_ambient", "cache", "provider", "device", "no_browser",
+    ])]
     pub(crate) key: Option<PathBuf>,
 
     #[command(flatten)]
     pub(crate) login: LoginArgs,
-}
-
-/// Where the identity token comes from.
-#[derive(Debug, Clone, Default, Args)]
-#[command(next_help_heading = "Signer")]
-pub(crate) struct LoginArgs {
-    /// Identity token: itself, in a file, or on stdin [default: the CI job's, or a log-in]
-    #[arg(long, value_name = "TOKEN|@FILE|-")]
-    pub(crate) identity_token: Option<String>,
-
-    /// Log in without a browser here: show the address, and take the code that it shows
-    #[arg(long)]
-    pub(crate) no_browser: bool,
 }
 
 /// Where bundles go.

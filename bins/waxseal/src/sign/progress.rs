@@ -40,13 +40,12 @@ impl Shown {
     /// Drives a future, and draws the step that it is at.
     pub(crate) async fn while_running<T>(&self, future: impl Future<Output = T>) -> T {
         let mut future = std::pin::pin!(future);
+        // Also when it is dropped before its end.
+        let _clear = Cleared(self);
         let started = Instant::now();
         loop {
             tokio::select! {
-                output = &mut future => {
-                    self.draw(CLEAR);
-                    return output;
-                }
+                output = &mut future => return output,
                 () = tokio::time::sleep(TICK) => {
                     if started.elapsed() >= MOMENT {
                         self.draw(&format!("{CLEAR}{}", self.line()));
@@ -68,6 +67,15 @@ impl Shown {
             drop(std::io::stderr().write_all(text.as_bytes()));
             drop(std::io::stderr().flush());
         }
+    }
+}
+
+/// Clears the line at its end.
+struct Cleared<'a>(&'a Shown);
+
+impl Drop for Cleared<'_> {
+    fn drop(&mut self) {
+        self.0.draw(CLEAR);
     }
 }
 

@@ -9,10 +9,11 @@ use waxseal_sign::{Endpoints, Payload, Session, SignedBundle, SigningContext, Si
 use waxseal_transport_reqwest::ReqwestTransport;
 use waxseal_verify::Verifier;
 
+use super::explain;
 use super::progress::Shown;
 use super::write::Target;
-use super::{explain, login};
 use crate::args::{OutputArgs, ServiceArgs, SignerArgs, TrustArgs};
+use crate::login;
 use crate::outcome::{Class, Failed, Failure};
 use crate::services::{self, Instance};
 use crate::verify::report::{self, Report};

@@ -9,6 +9,8 @@
 
 mod identity;
 mod inspect;
+mod issuer;
+mod login;
 mod made;
 mod mutations;
 mod prose;

@@ -198,7 +198,7 @@ fn gitlab_missing_token() {
     assert!(
         error
             .to_string()
-            .ends_with("SIGSTORE_ID_TOKEN:\n    aud: https://ca.example")
+            .ends_with("`id_tokens: { SIGSTORE_ID_TOKEN: { aud: \"https://ca.example\" } }`")
     );
 }
 
