@@ -1,6 +1,7 @@
 //! The tasks of this repository: `ci`, `soak`, `help`. Plain Rust; no other tool is needed, and the
 //! one that `ci` uses (`cargo-deny`) it installs by itself under `target/tools`.
 
+mod fuzz;
 mod steps;
 mod tools;
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::{say, tools};
+use crate::{fuzz, say, tools};
 
 /// One step of `ci`.
 pub(crate) struct Step {
@@ -43,6 +43,11 @@ pub(crate) const STEPS: &[Step] = &[
         name: "interop",
         about: "foreign clients and parts, installed if missing",
         run: interop,
+    },
+    Step {
+        name: "fuzz",
+        about: "every parser of foreign bytes, 30 seconds each",
+        run: fuzz::run_all,
     },
     Step {
         name: "examples",
@@ -181,7 +186,8 @@ fn examples() -> Result<()> {
 
 /// The root of the repository.
 pub(crate) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+    let own = Path::new(env!("CARGO_MANIFEST_DIR"));
+    own.parent().unwrap_or(own).to_owned()
 }
 
 /// The cargo that runs this task, in the root of the repository.

@@ -74,11 +74,14 @@ impl Tree {
         self.texts.get(path).map(String::as_str)
     }
 
-    /// The packages: folder, and manifest as a table (empty if it is not TOML).
+    /// The packages of the workspace: folder, and manifest as a table (empty if it is not TOML). One
+    /// that is a workspace of its own (the fuzz targets) inherits nothing.
     pub fn packages(&self) -> impl Iterator<Item = (&str, toml::Table)> {
         self.texts().filter_map(|(path, text)| {
             let folder = path.strip_suffix("/Cargo.toml")?;
-            Some((folder, text.parse().unwrap_or_default()))
+            let manifest: toml::Table = text.parse().unwrap_or_default();
+            let outside = manifest.contains_key("workspace");
+            (!outside).then_some((folder, manifest))
         })
     }
 
