@@ -1,13 +1,20 @@
 //! The keys that sign tokens: one signs, the next is announced, retired ones are still published.
 
+mod kept;
+mod rotation;
+
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use waxseal_crypto::{PublicKey, Signer, Time};
 use waxseal_identity::{Jwk, JwkError, JwkSet, JwsAlgorithm};
 
+pub use kept::{KeptKey, KeptRing, KeptRingError};
+pub use rotation::{KeyKeepingError, KeyPolicy, Rotation, TokenAlgorithm};
+
 use crate::token::TOKEN_LIFE;
+use rotation::Keeper;
 
 /// How long clients may keep the key set (`Cache-Control: max-age`).
 pub(crate) const KEYS_MAX_AGE: Duration = Duration::from_secs(300);
@@ -22,10 +29,18 @@ pub struct RetiredKey {
     pub until: Time,
 }
 
-/// The broker's signing keys. Where private keys live and when they change is the owner's matter;
-/// the ring keeps the order that verifiers need: published before use, and as long as a token may
-/// live and a key set be kept after it.
-pub struct KeyRing(RwLock<Keys>);
+/// The broker's signing keys. The ring keeps the order that verifiers need: published before use,
+/// and as long as a token may live and a key set be kept after it.
+///
+/// [`KeyRing::open`] keeps private keys in a [`crate::KeyStore`] and changes them by itself. With
+/// [`KeyRing::new`] they live elsewhere (a token, an agent), and their owner announces and rotates.
+pub struct KeyRing {
+    keys: RwLock<Keys>,
+    keeper: Option<Keeper>,
+    watchers: Mutex<Vec<Watcher>>,
+}
+
+type Watcher = Box<dyn Fn(JwkSet) + Send + Sync>;
 
 struct Keys {
     current: Key,
@@ -76,8 +91,24 @@ impl KeyRing {
             next: None,
             retired,
         };
+        Self::of(keys, None)
+    }
+
+    fn of(keys: Keys, keeper: Option<Keeper>) -> Result<Self, KeyRingError> {
         keys.published()?;
-        Ok(Self(RwLock::new(keys)))
+        Ok(Self {
+            keys: RwLock::new(keys),
+            keeper,
+            watchers: Mutex::default(),
+        })
+    }
+
+    /// Tells of the published keys from now on: at once, and at each change. Whoever verifies
+    /// tokens in the same process learns of a key before it signs.
+    pub fn watch(&self, now: Time, watcher: impl Fn(JwkSet) + Send + Sync + 'static) {
+        watcher(self.published(now));
+        let mut watchers = self.watchers.lock().unwrap_or_else(PoisonError::into_inner);
+        watchers.push(Box::new(watcher));
     }
 
     /// Publishes the key that will sign next.
@@ -85,12 +116,16 @@ impl KeyRing {
     /// # Errors
     /// [`KeyRingError::Jwk`].
     pub fn announce(&self, next: Arc<dyn Signer>, now: Time) -> Result<(), KeyRingError> {
-        let mut keys = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        let before = keys.next.replace((Key::new(next)?, now));
-        if let Err(error) = keys.published() {
-            keys.next = before;
-            return Err(error.into());
+        let next = Key::new(next)?;
+        {
+            let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+            let before = keys.next.replace((next, now));
+            if let Err(error) = keys.published() {
+                keys.next = before;
+                return Err(error.into());
+            }
         }
+        self.tell(now);
         Ok(())
     }
 
@@ -100,26 +135,34 @@ impl KeyRing {
     /// # Errors
     /// [`KeyRingError::NoNextKey`] or [`KeyRingError::TooEarly`].
     pub fn rotate(&self, now: Time) -> Result<RetiredKey, KeyRingError> {
-        let mut keys = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        let (next, announced) = keys.next.clone().ok_or(KeyRingError::NoNextKey)?;
-        if now.saturating_since(announced) < KEYS_MAX_AGE {
-            return Err(KeyRingError::TooEarly);
-        }
-        let until = now.checked_add(TOKEN_LIFE + KEYS_MAX_AGE).unwrap_or(now);
-        let before = std::mem::replace(&mut keys.current, next);
-        keys.next = None;
-        let retired = RetiredKey {
-            jwk: before.jwk,
-            until,
+        let retired = {
+            let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
+            let (next, announced) = keys.next.clone().ok_or(KeyRingError::NoNextKey)?;
+            if now.saturating_since(announced) < KEYS_MAX_AGE {
+                return Err(KeyRingError::TooEarly);
+            }
+            let before = std::mem::replace(&mut keys.current, next);
+            keys.next = None;
+            let retired = RetiredKey::new(before.jwk, now);
+            keys.retired.retain(|key| key.until > now);
+            keys.retired.push(retired.clone());
+            retired
         };
-        keys.retired.retain(|key| key.until > now);
-        keys.retired.push(retired.clone());
+        self.tell(now);
         Ok(retired)
+    }
+
+    fn tell(&self, now: Time) {
+        let published = self.published(now);
+        let watchers = self.watchers.lock().unwrap_or_else(PoisonError::into_inner);
+        for watcher in watchers.iter() {
+            watcher(published.clone());
+        }
     }
 
     /// What clients see at this time.
     pub fn published(&self, now: Time) -> JwkSet {
-        let mut keys = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
         keys.retired.retain(|key| key.until > now);
         // Every change was checked before it was made.
         keys.published().unwrap_or_default()
@@ -131,7 +174,7 @@ impl KeyRing {
     }
 
     pub(crate) fn signing(&self) -> (Arc<dyn Signer>, Jwk) {
-        let keys = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
         (Arc::clone(&keys.current.signer), keys.current.jwk.clone())
     }
 
@@ -141,6 +184,15 @@ impl KeyRing {
         names.sort_unstable();
         names.dedup();
         names
+    }
+}
+
+impl RetiredKey {
+    /// A key that stopped signing now: it is published until its last token has expired, and for
+    /// as long as a client may keep a key set after that.
+    pub(crate) fn new(jwk: Jwk, now: Time) -> Self {
+        let until = now.checked_add(TOKEN_LIFE + KEYS_MAX_AGE).unwrap_or(now);
+        Self { jwk, until }
     }
 }
 

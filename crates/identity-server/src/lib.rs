@@ -31,6 +31,7 @@ mod connector;
 mod device;
 mod grant;
 mod http;
+mod key_store;
 mod keys;
 mod limits;
 mod login;
@@ -46,7 +47,11 @@ mod token;
 pub use code::{CodeKey, LoginCode};
 pub use config::{Config, ConfigError, MailConfig, SmtpConfig, SmtpTls};
 pub use connector::{ConnectorConfig, ConnectorKind, UserinfoNames};
-pub use keys::{KeyRing, KeyRingError, RetiredKey};
+pub use key_store::KeyStore;
+pub use keys::{
+    KeptKey, KeptRing, KeptRingError, KeyKeepingError, KeyPolicy, KeyRing, KeyRingError,
+    RetiredKey, Rotation, TokenAlgorithm,
+};
 pub use mail::{CodeMail, MailError, Mailer};
 pub use server::{Context, IdentityServer, StartError};
 pub use store::{Change, RecordKey, RecordKind, Slot, Store, StoreError, transact};

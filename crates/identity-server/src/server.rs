@@ -108,10 +108,10 @@ impl IdentityServer {
         Arc::clone(&self.service.context.keys)
     }
 
-    /// Removes expired records until the shutdown.
+    /// Changes signing keys when that is due and removes expired records, until the shutdown.
     ///
     /// # Errors
-    /// None yet: a store that fails is seen by readiness.
+    /// None yet: a store that fails is seen by readiness, and a key that is not changed by the log.
     pub async fn run(&self, shutdown: Shutdown) -> Result<(), Fatal> {
         loop {
             tokio::select! {
@@ -119,6 +119,7 @@ impl IdentityServer {
                 () = tokio::time::sleep(SWEEP_INTERVAL) => {}
             }
             let context = &self.service.context;
+            self.service.turn_keys().await;
             match context.store.sweep(context.clock.now()).await {
                 Ok(0) => {}
                 Ok(removed) => tracing::debug!(removed, "swept expired log-ins"),

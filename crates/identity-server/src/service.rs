@@ -7,7 +7,7 @@ use std::time::Duration;
 use waxseal_crypto::{RandomError, Time};
 use waxseal_serve::{Counter, Label, Meter};
 
-use crate::{Config, Context, MailError, StoreError};
+use crate::{Config, Context, MailError, Rotation, StoreError};
 
 /// Configuration, the world, and counters.
 pub(crate) struct Service {
@@ -154,6 +154,18 @@ impl From<RandomError> for Refusal {
     }
 }
 
+/// An error with its causes goes to the log, on one line.
+pub(crate) fn log_cause(what: &'static str, error: &dyn std::error::Error) {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    tracing::error!(cause = text.escape_debug().to_string(), "{what}");
+}
+
 impl Service {
     pub(crate) fn new(config: Config, context: Context) -> Arc<Self> {
         Arc::new(Self {
@@ -161,6 +173,19 @@ impl Service {
             config,
             context,
         })
+    }
+
+    /// Changes the signing keys if that is due. A failure changes nothing, and the next minute
+    /// tries again.
+    pub(crate) async fn turn_keys(&self) {
+        match self.context.keys.turn(self.now()).await {
+            Ok(Rotation::NotDue) => {}
+            Ok(done) => {
+                let rotated = done == Rotation::Rotated;
+                tracing::info!(target: "audit", rotated, "signing keys changed");
+            }
+            Err(error) => log_cause("the signing keys were not changed", &error),
+        }
     }
 
     pub(crate) fn now(&self) -> Time {

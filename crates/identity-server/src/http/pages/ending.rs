@@ -10,7 +10,7 @@ use crate::http::login_minutes;
 use crate::login::PageError;
 use crate::records::Login;
 use crate::secret::Secret;
-use crate::service::{Fault, Refusal, Service};
+use crate::service::{Fault, Refusal, Service, log_cause};
 
 /// Shows the code that a person copies into the program. It is the answer to the form that proved
 /// who they are, never of a link (CVE-2022-39222).
@@ -179,12 +179,5 @@ pub(crate) fn fault(service: &Service, fault: &Fault) -> Response {
 
 /// The cause goes to the log, on one line.
 pub(crate) fn log_fault(fault: &Fault) {
-    let mut text = fault.to_string();
-    let mut next = std::error::Error::source(fault);
-    while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    tracing::error!(cause = text.escape_debug().to_string(), "fault");
+    log_cause("fault", fault);
 }
