@@ -7,8 +7,8 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use waxseal_identity_server::Mailer;
 use waxseal_identity_server::mail::SmtpMailer;
-use waxseal_instance::{DataDir, LogStores, Part, Settings, Stores};
-use waxseal_store_embedded::{IdentityStore, LogLedger, LogObjects, Outbox};
+use waxseal_instance::{BROKER_KEYS, DataDir, LogStores, Part, Settings, Stores};
+use waxseal_store_embedded::{IdentityKeys, IdentityStore, LogLedger, LogObjects, Outbox};
 
 use crate::say;
 
@@ -19,8 +19,11 @@ const STATE: &str = "state.redb";
 pub(crate) fn open(data: &DataDir, settings: &Settings) -> anyhow::Result<Stores> {
     let broker = data.make(Part::Broker)?.join(STATE);
     let broker = IdentityStore::open(&broker).with_context(|| cannot_open(&broker))?;
+    let keys = data.make(Part::Keys)?.join(BROKER_KEYS);
+    let keys = IdentityKeys::open(&keys).with_context(|| cannot_open(&keys))?;
     Ok(Stores {
         broker: Arc::new(broker),
+        broker_keys: Arc::new(keys),
         mailer: mailer(data, settings)?,
         log: log(&data.make(Part::Log)?)?,
         ct: log(&data.make(Part::CtLog)?)?,

@@ -6,6 +6,8 @@ use serde::Deserialize;
 use url::Url;
 use waxseal_transport::is_loopback;
 
+use crate::KeyPolicy;
+
 use crate::connector::{ConnectorConfig, ConnectorKind, EVERYBODY};
 
 /// The broker's configuration.
@@ -43,6 +45,9 @@ pub struct Config {
     /// Domains whose addresses may not log in, whatever else is allowed.
     #[serde(default)]
     pub deny_domains: Vec<String>,
+    /// What signs tokens, and for how long.
+    #[serde(default)]
+    pub keys: KeyPolicy,
 }
 
 /// How codes reach people.
@@ -219,6 +224,7 @@ impl Config {
             connectors: Vec::new(),
             allow_domains: Vec::new(),
             deny_domains: Vec::new(),
+            keys: KeyPolicy::default(),
         }
     }
 

@@ -10,7 +10,7 @@ use waxseal_crypto::{Clock, CryptoProvider, Random, Signer};
 use waxseal_formats::ClientTrustConfig;
 use waxseal_identity::{ClaimPath, IssuerConfig, IssuerKind, KeySource, SystemEnvironment};
 use waxseal_identity_server::{
-    self as broker, CodeKey, IdentityServer, KeyRing, KeyRingError, MailConfig, Mailer,
+    self as broker, CodeKey, IdentityServer, KeyKeepingError, KeyRing, KeyStore, MailConfig, Mailer,
 };
 use waxseal_log_server::{
     self as log, ArtifactLog, CtConfigError, CtLog, Ledger, LogServer, Objects,
@@ -42,6 +42,8 @@ pub struct World {
 pub struct Stores {
     /// The broker's.
     pub broker: Arc<dyn broker::Store>,
+    /// The keys that sign identity tokens. They change, so they are not among [`Keys`].
+    pub broker_keys: Arc<dyn KeyStore>,
     /// How codes reach people.
     pub mailer: Arc<dyn Mailer>,
     /// The transparency log's.
@@ -64,7 +66,7 @@ pub struct Instance {
     url: InstanceUrl,
     meter: Meter,
     broker: IdentityServer,
-    ca: CaServer,
+    ca: Arc<CaServer>,
     ct: LogServer,
     log: LogServer,
     tsa: TsaServer,
@@ -84,7 +86,7 @@ pub enum ComposeError {
     NoteKey(#[from] NoteKeyError),
     /// The broker's keys do not sign tokens.
     #[error("the broker's keys")]
-    BrokerKeys(#[from] KeyRingError),
+    BrokerKeys(#[from] KeyKeepingError),
     /// The broker.
     #[error("the identity broker does not start")]
     Broker(#[from] broker::StartError),
@@ -133,8 +135,9 @@ impl Instance {
     ) -> Result<Self, ComposeError> {
         let url = settings.url.clone();
         let meter = Meter::new();
-        let ring = Arc::new(KeyRing::new(Arc::clone(&keys.broker))?);
-        ring.announce(Arc::clone(&keys.broker_next), world.clock.now())?;
+        let (now, config) = (world.clock.now(), broker_config(settings));
+        let ring = KeyRing::open(stores.broker_keys, world.provider, &config.keys, now).await?;
+        let ring = Arc::new(ring);
         let tsa = timestamp_authority(keys, &world, &meter)?;
         let ct = ct_log(&url, keys, stores.ct, &world, &meter).await?;
         let log = artifact_log(&url, keys, stores.log, &world, &meter).await?;
@@ -142,14 +145,19 @@ impl Instance {
         // same requests.
         let mounted = Router::new().nest("/ct", ct.router());
         let transport = RouterTransport::new(url.url(), mounted, Arc::clone(&world.transport));
-        let ca = authority(
+        let ca = Arc::new(authority(
             &url,
             keys,
             &ring,
             around(Arc::new(transport)),
             &world,
             &meter,
-        )?;
+        )?);
+        // In one process the authority learns of a key when it is announced, not by asking for it.
+        let (verifier, issuer) = (Arc::clone(&ca), url.join(ISSUER_PATH));
+        ring.watch(now, move |keys| {
+            verifier.replace_static_keys(&issuer, keys);
+        });
         let context = broker::Context {
             clock: Arc::clone(&world.clock),
             random: Arc::clone(&world.random),
@@ -162,7 +170,7 @@ impl Instance {
             environment: Arc::new(SystemEnvironment),
             meter: meter.clone(),
         };
-        let broker = IdentityServer::new(broker_config(settings), context).await?;
+        let broker = IdentityServer::new(config, context).await?;
         let trust_config = trust_config(&url, keys, log.log_id());
         Ok(Self {
             page: page::text(settings),
@@ -193,6 +201,12 @@ impl Instance {
     #[must_use]
     pub fn trust_config(&self) -> &ClientTrustConfig {
         &self.trust_config
+    }
+
+    /// The identity broker.
+    #[must_use]
+    pub fn broker(&self) -> &IdentityServer {
+        &self.broker
     }
 
     /// The transparency log.
@@ -333,6 +347,7 @@ fn broker_config(settings: &Settings) -> broker::Config {
     // Whoever reaches an instance reads its log: on loopback that is this machine alone.
     config.public_log = !settings.url.is_loopback();
     config.behind_proxy = settings.behind_tls_proxy;
+    config.keys = settings.tokens.clone();
     if let Some(smtp) = &settings.smtp {
         config.allow_domains.clone_from(&smtp.allow_domains);
         config.deny_domains.clone_from(&smtp.deny_domains);

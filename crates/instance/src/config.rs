@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde::Deserialize;
-use waxseal_identity_server::{SmtpConfig, SmtpTls};
+use waxseal_identity_server::{KeyPolicy, SmtpConfig, SmtpTls};
 
 use crate::{InstanceUrl, InstanceUrlError};
 
@@ -30,6 +30,8 @@ pub struct Config {
     /// The mail server that carries log-in codes. Without it mail stays in the outbox, and the
     /// instance on loopback.
     pub smtp: Option<Smtp>,
+    /// What signs identity tokens, and for how long.
+    pub tokens: Option<KeyPolicy>,
     /// How the log is written.
     pub log: Option<LogOutput>,
 }
@@ -141,6 +143,8 @@ pub struct Settings {
     pub name: String,
     /// The mail server; `None` for the outbox.
     pub smtp: Option<Smtp>,
+    /// What signs identity tokens, and for how long.
+    pub tokens: KeyPolicy,
     /// How the log is written.
     pub log: LogOutput,
 }
@@ -273,6 +277,7 @@ impl Config {
             tls,
             behind_tls_proxy,
             smtp: self.smtp,
+            tokens: self.tokens.unwrap_or_default(),
             log: self.log.unwrap_or_default(),
         })
     }

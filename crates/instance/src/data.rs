@@ -29,6 +29,10 @@ const KEYS: &str = "keys";
 /// What an instance's directory holds before the first key: anything else belongs to somebody.
 const EXPECTED: [&str; 5] = [LOCK, KEYS, CONFIG_FILE, "client", "outbox"];
 
+/// The file among the keys that holds those of identity tokens. They change by themselves, so the
+/// birth record does not know them.
+pub const BROKER_KEYS: &str = "broker.keys.json";
+
 /// The configuration inside the data directory.
 pub const CONFIG_FILE: &str = "waxseald.toml";
 

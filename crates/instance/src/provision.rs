@@ -39,10 +39,6 @@ pub struct Keys {
     pub tsa: Arc<dyn Signer>,
     /// The timestamp authority's leaf and its root.
     pub tsa_chain: Vec<Certificate>,
-    /// Signs identity tokens: RS256.
-    pub broker: Arc<dyn Signer>,
-    /// Signs identity tokens after the first is retired.
-    pub broker_next: Arc<dyn Signer>,
     /// Keeps mailed codes unreadable in the store.
     pub code_key: Zeroizing<[u8; 32]>,
     /// From when on clients may use the instance.
@@ -135,8 +131,6 @@ pub async fn provision(
     let ct = vault.signer(keys::CT)?;
     let log = vault.signer(keys::LOG)?;
     let tsa = vault.signer(keys::TSA)?;
-    let broker = vault.signer(keys::BROKER)?;
-    let broker_next = vault.signer(keys::BROKER_NEXT)?;
     let code_key = vault.secret(keys::CODE, random)?;
     let maker = certificates::Maker {
         vault: &vault,
@@ -150,8 +144,6 @@ pub async fn provision(
         (keys::CT.file, ct.public_key()),
         (keys::LOG.file, log.public_key()),
         (keys::TSA.file, tsa.public_key()),
-        (keys::BROKER.file, broker.public_key()),
-        (keys::BROKER_NEXT.file, broker_next.public_key()),
     ];
     birth.complete(data, &made)?;
     Ok(Keys {
@@ -161,8 +153,6 @@ pub async fn provision(
         log: shared(log),
         tsa: shared(tsa),
         tsa_chain,
-        broker: shared(broker),
-        broker_next: shared(broker_next),
         code_key,
         valid_from,
     })

@@ -127,7 +127,7 @@ pub(crate) fn private(options: &mut OpenOptions) {
 }
 
 #[cfg(unix)]
-fn is_open_to_others(found: &Metadata) -> bool {
+pub(crate) fn is_open_to_others(found: &Metadata) -> bool {
     use std::os::unix::fs::MetadataExt as _;
     found.mode() & 0o077 != 0
 }

@@ -1,7 +1,7 @@
 //! The servers' stores for one machine: redb files and a directory.
 //!
 //! **What it is.** Implementations of the store joints that the servers define: the identity
-//! broker's [`IdentityStore`] and its [`Outbox`] for instances without a mail server; a log's
+//! broker's [`IdentityStore`], its [`IdentityKeys`], and its [`Outbox`] for instances without a mail server; a log's
 //! [`LogLedger`] and [`LogObjects`].
 //!
 //! **In scope.** Durability, atomicity and file modes, as each trait's prose contract demands.
@@ -26,6 +26,7 @@
 
 mod file;
 mod folder;
+mod identity_keys;
 mod identity_store;
 mod log_ledger;
 mod log_objects;
@@ -33,6 +34,7 @@ mod outbox;
 
 pub use file::OpenError;
 pub use folder::{Directory, Folder, NewFile, StoredFile};
+pub use identity_keys::IdentityKeys;
 pub use identity_store::IdentityStore;
 pub use log_ledger::{KeyIndexError, KeyShape, LedgerOpenError, LogLedger};
 pub use log_objects::LogObjects;

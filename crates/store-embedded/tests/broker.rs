@@ -12,16 +12,34 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::{Request, Response, StatusCode, header};
+use axum::http::{self, StatusCode, header};
 use http_body_util::BodyExt as _;
 use tower::ServiceExt as _;
 use waxseal_crypto::{SignatureAlgorithm, Signer, sha256};
+use waxseal_identity::SystemEnvironment;
 use waxseal_identity_server::{CodeKey, Config, Context, IdentityServer, KeyRing, MailConfig};
 use waxseal_serve::Meter;
 use waxseal_store_embedded::{IdentityStore, Outbox};
+use waxseal_transport::{BoxFuture, Origin, Request, Response, Transport, TransportError};
+
+/// No provider is reached.
+struct Nowhere;
+
+impl Transport for Nowhere {
+    fn send<'a>(&'a self, request: Request) -> BoxFuture<'a, Result<Response, TransportError>> {
+        let origin = Origin::of(&request.url);
+        let source = "nowhere".into();
+        Box::pin(async move { Err(TransportError::Connect { origin, source }) })
+    }
+
+    fn sleep<'a>(&'a self, _: Duration) -> BoxFuture<'a, ()> {
+        Box::pin(async {})
+    }
+}
 
 type Codes = Arc<Mutex<Vec<(String, String)>>>;
 
@@ -44,19 +62,21 @@ async fn broker(data: &Path, codes: &Codes) -> Router {
         code_key: CodeKey::new([7; 32]),
         store: Arc::new(IdentityStore::open(&data.join("state.redb")).unwrap()),
         mailer: Arc::new(outbox.unwrap()),
+        transport: Arc::new(Nowhere),
+        environment: Arc::new(SystemEnvironment),
         meter: Meter::new(),
     };
     let config = Config::new("http://localhost:8383/auth", MailConfig::Outbox);
     IdentityServer::new(config, context).await.unwrap().router()
 }
 
-async fn get(router: &Router, path: &str) -> Response<Body> {
-    let request = Request::get(path).body(Body::empty()).unwrap();
+async fn get(router: &Router, path: &str) -> http::Response<Body> {
+    let request = http::Request::get(path).body(Body::empty()).unwrap();
     router.clone().oneshot(request).await.unwrap()
 }
 
-async fn post(router: &Router, path: &str, cookie: &str, body: String) -> Response<Body> {
-    let request = Request::post(path)
+async fn post(router: &Router, path: &str, cookie: &str, body: String) -> http::Response<Body> {
+    let request = http::Request::post(path)
         .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
         .header(header::COOKIE, cookie)
         .body(Body::from(body))
@@ -64,7 +84,7 @@ async fn post(router: &Router, path: &str, cookie: &str, body: String) -> Respon
     router.clone().oneshot(request).await.unwrap()
 }
 
-fn location(response: &Response<Body>) -> String {
+fn location(response: &http::Response<Body>) -> String {
     assert_eq!(response.status(), StatusCode::SEE_OTHER);
     response.headers()[header::LOCATION]
         .to_str()

@@ -42,12 +42,12 @@ use waxseal_crypto_aws_lc::{OsRandom, provider};
 use waxseal_formats::ClientTrustConfig;
 use waxseal_identity::IdentityToken;
 use waxseal_instance::{
-    Birth, Config, DataDir, Flags, Instance, LogStores, Nowhere, OutboxReader, Part,
+    BROKER_KEYS, Birth, Config, DataDir, Flags, Instance, LogStores, Nowhere, OutboxReader, Part,
     RouterTransport, Stores, World, email_login, provision, write_client_files,
 };
 use waxseal_serve::{Fatal, HostCheck, Limits, Listen, Listener, Shutdown};
 use waxseal_sign::{Endpoints, Session, SigningContext, SigningError, Silent};
-use waxseal_store_embedded::{IdentityStore, LogLedger, LogObjects, Outbox};
+use waxseal_store_embedded::{IdentityKeys, IdentityStore, LogLedger, LogObjects, Outbox};
 use waxseal_transport::Transport;
 use waxseal_transport_reqwest::ReqwestTransport;
 use waxseal_verify::Verifier;
@@ -108,6 +108,7 @@ impl Testkit {
         let mut birth = Birth::of(&data, &settings, clock.now()).unwrap();
         if !birth.is_complete() {
             keys::put(&data);
+            keys::put_ring(&data, clock.now());
         }
         let random = OsRandom;
         let keys = provision(&data, &mut birth, provider(), &random)
@@ -273,6 +274,9 @@ fn stores(data: &DataDir) -> Stores {
     let outbox = data.make(Part::Outbox).unwrap();
     Stores {
         broker: Arc::new(IdentityStore::open(&broker).unwrap()),
+        broker_keys: Arc::new(
+            IdentityKeys::open(&data.make(Part::Keys).unwrap().join(BROKER_KEYS)).unwrap(),
+        ),
         mailer: Arc::new(Outbox::new(&outbox, |_| {}).unwrap()),
         log: log(Part::Log),
         ct: log(Part::CtLog),

@@ -37,6 +37,40 @@ async fn an_instance_signs_through_its_router_and_after_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_instance_signs_while_its_broker_changes_keys() {
+    let mut kit = Testkit::start().await;
+    let mut seen = Vec::new();
+    for round in 0..3 {
+        let hours = if round == 0 { 0 } else { 6 };
+        kit.clock().advance(Duration::from_secs(hours * 3600));
+        let keys = kit.instance().broker().keys();
+        keys.turn(kit.clock().now()).await.unwrap();
+        assert!(!seen.contains(&keys.current().spki_sha256()));
+        seen.push(keys.current().spki_sha256());
+        sign_and_verify(&kit).await;
+        kit = kit.restart().await;
+        let keys = kit.instance().broker().keys();
+        assert_eq!(seen.last(), Some(&keys.current().spki_sha256()));
+        sign_and_verify(&kit).await;
+    }
+    kit.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_of_a_retired_key_counts_for_as_long_as_it_lives() {
+    let kit = Testkit::start().await;
+    kit.clock().advance(Duration::from_secs(6 * 3600 - 60));
+    let before = kit.login(WHO).await;
+    kit.clock().advance(Duration::from_secs(60));
+    let keys = kit.instance().broker().keys();
+    let first = keys.current();
+    keys.turn(kit.clock().now()).await.unwrap();
+    assert_ne!(first.spki_sha256(), keys.current().spki_sha256());
+    kit.signing().certify(before).await.unwrap();
+    kit.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_instance_signs_over_loopback() {
     let kit = Testkit::start_on_loopback().await;
     assert_eq!(sign_and_verify(&kit).await, 1);

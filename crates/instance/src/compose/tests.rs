@@ -3,15 +3,19 @@
 #![cfg(unix)]
 
 use std::ops::Range;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use waxseal_crypto::{BoxFuture, SignatureAlgorithm, Time};
+use waxseal_crypto::{BoxFuture, PrivateKey, SignatureAlgorithm, Time};
 use waxseal_crypto_aws_lc::{OsRandom, SystemClock, provider};
+use waxseal_identity_server::{KeptKey, KeptRing, TokenAlgorithm};
 use waxseal_log_server::{Commit, CommitOutcome, DedupKey, LedgerError, Opened};
-use waxseal_store_embedded::{IdentityStore, LogLedger, LogObjects, Outbox};
+use waxseal_store_embedded::{IdentityKeys, IdentityStore, LogLedger, LogObjects, Outbox};
+
+use zeroize::Zeroizing;
 
 use super::*;
-use crate::{Birth, Config, DataDir, Flags, Nowhere, Part, provision};
+use crate::{BROKER_KEYS, Birth, Config, DataDir, Flags, Nowhere, provision};
 
 const MAIL: &str =
     "[smtp]\nhost = 'mail.example'\nfrom = 'id@example.com'\nallow_domains = ['example.com']\n";
@@ -32,7 +36,20 @@ fn stores(folder: &Path) -> Stores {
         ledger: Arc::new(LogLedger::open(&folder.join(format!("{name}.redb"))).unwrap()),
         objects: Arc::new(LogObjects::open(&folder.join(name)).unwrap()),
     };
+    // RSA keys take their time: the tokens here are signed with keys that are always the same.
+    let [current, next] = ["broker.key.pem", "broker-next.key.pem"].map(|name| {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../testkit/keys")
+            .join(name);
+        let key = PrivateKey::from_pem(&std::fs::read_to_string(file).unwrap()).unwrap();
+        let since = Time::from_unix(1_767_225_600).unwrap();
+        KeptKey::new(key, TokenAlgorithm::Rs256, since)
+    });
+    let broker_keys = folder.join(BROKER_KEYS);
+    std::fs::write(&broker_keys, KeptRing::new(current, next).encode()).unwrap();
+    std::fs::set_permissions(&broker_keys, PermissionsExt::from_mode(0o600)).unwrap();
     Stores {
+        broker_keys: Arc::new(IdentityKeys::open(&broker_keys).unwrap()),
         broker: Arc::new(IdentityStore::open(&folder.join("broker.redb")).unwrap()),
         mailer: Arc::new(Outbox::new(&folder.join("outbox"), |_| {}).unwrap()),
         log: log("log"),
@@ -42,18 +59,23 @@ fn stores(folder: &Path) -> Stores {
 
 async fn keys(folder: &Path, settings: &Settings) -> Keys {
     let data = DataDir::open(&folder.join("data")).unwrap();
-    // RSA keys take their time; the broker signs with any algorithm that JOSE has.
     let mut birth = Birth::of(&data, settings, Time::from_unix(1_767_225_600).unwrap()).unwrap();
-    for name in ["broker.key.pem", "broker-next.key.pem"] {
-        let key = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("../testkit/keys")
-            .join(name);
-        data.create(Part::Keys, name, &std::fs::read(key).unwrap())
-            .unwrap();
-    }
     provision(&data, &mut birth, provider(), &OsRandom)
         .await
         .unwrap()
+}
+
+/// A key store that has lost its document.
+struct Lost;
+
+impl KeyStore for Lost {
+    fn load(&self) -> BoxFuture<'_, Result<Option<Zeroizing<Vec<u8>>>, broker::StoreError>> {
+        Box::pin(async { Ok(Some(Zeroizing::new(Vec::new()))) })
+    }
+
+    fn save(&self, _: Zeroizing<Vec<u8>>) -> BoxFuture<'_, Result<(), broker::StoreError>> {
+        Box::pin(async { Err(broker::StoreError("broken".into())) })
+    }
 }
 
 /// Starts an instance after something was changed.
@@ -105,7 +127,7 @@ async fn note_key() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn broker_keys() {
-    let refused = start("", |keys, _| keys.broker_next = Arc::clone(&keys.broker)).await;
+    let refused = start("", |_, stores| stores.broker_keys = Arc::new(Lost)).await;
     assert!(
         matches!(refused, Err(ComposeError::BrokerKeys(_))),
         "{refused:?}"

@@ -30,15 +30,6 @@ pub(super) const TSA: Named = Named {
     file: "tsa.key.pem",
     algorithm: P256,
 };
-// cosign takes a token on its command line for a file's path unless it is RS256.
-pub(super) const BROKER: Named = Named {
-    file: "broker.key.pem",
-    algorithm: SignatureAlgorithm::RsaPkcs1Sha256,
-};
-pub(super) const BROKER_NEXT: Named = Named {
-    file: "broker-next.key.pem",
-    algorithm: SignatureAlgorithm::RsaPkcs1Sha256,
-};
 pub(super) const CODE: &str = "broker.code.key";
 
 /// The keys' folder, and what may be done there.

@@ -11,13 +11,11 @@ use waxseal_crypto_aws_lc::{OsRandom, provider};
 use super::*;
 use crate::{Config, Flags, Part, Settings};
 
-const FILES: [&str; 9] = [
+const FILES: [&str; 7] = [
     "ca.key.pem",
     "ct.key.pem",
     "log.key.pem",
     "tsa.key.pem",
-    "broker.key.pem",
-    "broker-next.key.pem",
     "broker.code.key",
     "ca.chain.pem",
     "tsa.chain.pem",
@@ -52,7 +50,7 @@ fn fresh() -> (tempfile::TempDir, PathBuf) {
     (outside, root)
 }
 
-/// A made instance's directory: RSA keys take their time, so one is made and copied.
+/// A made instance's directory: one is made and copied.
 fn made() -> (tempfile::TempDir, PathBuf) {
     static MADE: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
     let (_outside, source) = MADE.get_or_init(|| {
@@ -71,14 +69,7 @@ fn made() -> (tempfile::TempDir, PathBuf) {
 
 /// Every public half and certificate.
 fn public(keys: &Keys) -> Vec<Vec<u8>> {
-    let signers = [
-        &keys.ca,
-        &keys.ct,
-        &keys.log,
-        &keys.tsa,
-        &keys.broker,
-        &keys.broker_next,
-    ];
+    let signers = [&keys.ca, &keys.ct, &keys.log, &keys.tsa];
     let spki = signers
         .iter()
         .map(|signer| signer.public_key().spki_der().to_vec());
@@ -115,9 +106,6 @@ fn what_is_made() {
     for signer in [&keys.ca, &keys.ct, &keys.tsa] {
         assert_eq!(kind(signer), KeyKind::P256);
     }
-    for signer in [&keys.broker, &keys.broker_next] {
-        assert_eq!(signer.algorithm(), SignatureAlgorithm::RsaPkcs1Sha256);
-    }
     for chain in [&keys.ca_chain, &keys.tsa_chain] {
         assert_eq!(chain[1].public_key().unwrap().kind(), KeyKind::P384);
         for certificate in chain {
@@ -139,7 +127,7 @@ fn no_root_key_is_left() {
         .iter()
         .filter(|name| name.ends_with(".key.pem"))
         .collect();
-    assert_eq!(keys.len(), 6);
+    assert_eq!(keys.len(), 4);
     for name in keys {
         let text = fs::read_to_string(root.join("keys").join(name)).unwrap();
         let key = PrivateKey::from_pem(&text).unwrap();
