@@ -154,9 +154,11 @@ impl Instance {
             &meter,
         )?);
         // In one process the authority learns of a key when it is announced, not by asking for it.
-        let (verifier, issuer) = (Arc::clone(&ca), url.join(ISSUER_PATH));
+        let (verifier, issuer) = (Arc::downgrade(&ca), url.join(ISSUER_PATH));
         ring.watch(now, move |keys| {
-            verifier.replace_static_keys(&issuer, keys);
+            if let Some(verifier) = verifier.upgrade() {
+                verifier.replace_static_keys(&issuer, keys);
+            }
         });
         let context = broker::Context {
             clock: Arc::clone(&world.clock),
