@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use waxseal_crypto::{BoxFuture, Clock, PrivateKey, SignatureAlgorithm, Signer, Time};
 use waxseal_crypto_aws_lc::{OsRandom, SystemClock, provider};
+use waxseal_identity::SystemEnvironment;
 use waxseal_identity_server::{
     CodeKey, CodeMail, Config, Context, IdentityServer, KeyRing, MailConfig, MailError, Mailer,
     SmtpConfig,
 };
 use waxseal_serve::{Chassis, HostCheck, Limits, Listen, Meter, Shutdown, serve};
 use waxseal_store_embedded::IdentityStore;
+use waxseal_transport_reqwest::ReqwestTransport;
 
 /// What a broker is set up as.
 #[derive(Debug, Clone, Default)]
@@ -144,6 +146,8 @@ impl Stage {
             code_key: CodeKey::new([7; 32]),
             store: Arc::<IdentityStore>::clone(&store),
             mailer: Arc::<Mails>::clone(&mails),
+            transport: Arc::new(ReqwestTransport::builder().build().map_err(|e| text(&e))?),
+            environment: Arc::new(SystemEnvironment),
             meter: meter.clone(),
         };
         let server = IdentityServer::new(config, context)
