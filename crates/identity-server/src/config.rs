@@ -6,7 +6,7 @@ use serde::Deserialize;
 use url::Url;
 use waxseal_transport::is_loopback;
 
-use crate::KeyPolicy;
+use crate::{ExchangeIssuer, KeyPolicy};
 
 use crate::connector::{ConnectorConfig, ConnectorKind, EVERYBODY};
 
@@ -45,6 +45,9 @@ pub struct Config {
     /// Domains whose addresses may not log in, whatever else is allowed.
     #[serde(default)]
     pub deny_domains: Vec<String>,
+    /// Issuers whose tokens workloads may exchange for ours.
+    #[serde(default)]
+    pub token_exchange: Vec<ExchangeIssuer>,
     /// What signs tokens, and for how long.
     #[serde(default)]
     pub keys: KeyPolicy,
@@ -206,6 +209,20 @@ pub enum ConfigError {
         /// Its name.
         connector: String,
     },
+    /// Not an `https` URL (or `http` to loopback), or the broker itself.
+    #[error("token_exchange: {issuer:?} is not an https URL of another issuer")]
+    ExchangeIssuer {
+        /// As configured.
+        issuer: String,
+    },
+    /// An issuer for which nobody said whom it may speak for.
+    #[error(
+        "token_exchange of {issuer}: allow_domains must name the domains whose addresses may log in"
+    )]
+    ExchangeOpen {
+        /// As configured.
+        issuer: String,
+    },
     /// The password file cannot be read, or others can read it.
     #[error("smtp's password_file cannot be read, or is readable by group or others")]
     BadPasswordFile,
@@ -224,6 +241,7 @@ impl Config {
             connectors: Vec::new(),
             allow_domains: Vec::new(),
             deny_domains: Vec::new(),
+            token_exchange: Vec::new(),
             keys: KeyPolicy::default(),
         }
     }
@@ -242,6 +260,9 @@ impl Config {
             }
         }
         self.check_connectors()?;
+        for issuer in &self.token_exchange {
+            issuer.check(self)?;
+        }
         match &self.mail {
             MailConfig::Outbox if !is_loopback(&url) => Err(ConfigError::OutboxNotLoopback),
             MailConfig::Outbox => Ok(()),
@@ -331,6 +352,16 @@ impl Config {
     /// Whether people may log in with nothing but the code of a mail.
     pub(crate) const fn has_email_login(&self) -> bool {
         self.email_login && !matches!(self.mail, MailConfig::None)
+    }
+
+    /// The same where something else than the broker's own list may say who is allowed. Who is
+    /// denied stays denied.
+    pub(crate) fn admits_for(&self, domain: &str, allowed: &[String]) -> bool {
+        if allowed.is_empty() {
+            return self.admits(domain);
+        }
+        let listed = |list: &[String]| list.iter().any(|name| name == domain);
+        listed(allowed) && !listed(&self.deny_domains)
     }
 
     /// Whether addresses of a domain (lower case) may log in.

@@ -13,6 +13,7 @@ use crate::records::{Grant, read, write};
 use crate::secret::same;
 use crate::service::{Fault, Service, TokenEvent};
 use crate::token::{About, Tokens};
+use crate::token_exchange::{Exchanged, TOKEN_EXCHANGE};
 use crate::{RecordKey, RecordKind, transact};
 
 /// Life of a code that a redirect carries.
@@ -34,8 +35,13 @@ pub(crate) fn grant_key(code: &str) -> RecordKey {
     RecordKey::new(RecordKind::Grant, &[code.as_bytes()])
 }
 
-/// The grants that the token endpoint takes, as discovery lists them.
-pub(crate) const GRANT_TYPES: [&str; 2] = [AUTHORIZATION_CODE, DEVICE_CODE];
+/// What the token endpoint gives.
+pub(crate) enum Granted {
+    /// To somebody who logged in.
+    Tokens(Tokens),
+    /// To a workload, in exchange.
+    Exchanged(Exchanged),
+}
 
 const AUTHORIZATION_CODE: &str = "authorization_code";
 const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
@@ -55,6 +61,16 @@ pub(crate) enum TokenRefusal {
     UnsupportedGrantType,
     #[error(transparent)]
     Poll(#[from] PollRefusal),
+    /// One text for every reason: the issuer's own tools say more to its owner (RFC 8693 §2.2.2).
+    #[error("subject_token is not one that is taken here, or speaks for nobody who may log in")]
+    ForeignToken,
+    /// RFC 8693 §2.2.2.
+    #[error("tokens are for the client that asks, and for nothing else")]
+    InvalidTarget,
+    #[error("the keys of the token's issuer are not available: try again")]
+    IssuerUnavailable,
+    #[error("too many tokens for this account")]
+    TooMany { retry: Duration },
     #[error(transparent)]
     Fault(#[from] Fault),
 }
@@ -67,12 +83,21 @@ impl From<ClientRefused> for TokenRefusal {
 }
 
 impl Service {
+    /// The grants that the token endpoint takes.
+    pub(crate) fn grant_types(&self) -> Vec<&'static str> {
+        let exchange = (!self.config.token_exchange.is_empty()).then_some(TOKEN_EXCHANGE);
+        [AUTHORIZATION_CODE, DEVICE_CODE]
+            .into_iter()
+            .chain(exchange)
+            .collect()
+    }
+
     /// Exchanges what a client was given for tokens.
     pub(crate) async fn exchange(
         &self,
         form: &[u8],
         caller: &Caller<'_>,
-    ) -> Result<Tokens, TokenRefusal> {
+    ) -> Result<Granted, TokenRefusal> {
         let outcome = self.try_exchange(form, caller).await;
         let event = match &outcome {
             Ok(_) => TokenEvent::Issued,
@@ -85,15 +110,29 @@ impl Service {
         outcome
     }
 
-    async fn try_exchange(&self, form: &[u8], caller: &Caller<'_>) -> Result<Tokens, TokenRefusal> {
+    async fn try_exchange(
+        &self,
+        form: &[u8],
+        caller: &Caller<'_>,
+    ) -> Result<Granted, TokenRefusal> {
         let twice = "the form is too long, or has a parameter twice";
         let twice = || TokenRefusal::InvalidRequest(twice);
         // cosign polls for a device with `scope` twice; there it means nothing.
         let form = Parameters::parse_tolerating(form, "scope").map_err(|_| twice())?;
         match form.value("grant_type") {
-            Some(DEVICE_CODE) => self.exchange_device_code(&form, caller).await,
+            Some(DEVICE_CODE) => {
+                let tokens = self.exchange_device_code(&form, caller).await?;
+                Ok(Granted::Tokens(tokens))
+            }
             _ if form.has_repeated() => Err(twice()),
-            Some(AUTHORIZATION_CODE) => self.exchange_code(&form, caller).await,
+            Some(AUTHORIZATION_CODE) => {
+                let tokens = self.exchange_code(&form, caller).await?;
+                Ok(Granted::Tokens(tokens))
+            }
+            Some(TOKEN_EXCHANGE) if !self.config.token_exchange.is_empty() => {
+                let exchanged = self.exchange_token(&form, caller).await?;
+                Ok(Granted::Exchanged(exchanged))
+            }
             Some(_) => Err(TokenRefusal::UnsupportedGrantType),
             None => Err(TokenRefusal::InvalidRequest("grant_type is missing")),
         }
@@ -131,7 +170,8 @@ impl Service {
             client_id: &grant.client_id,
             nonce: grant.nonce.as_deref(),
             identity: &grant.identity,
-            auth_time: grant.auth_time,
+            auth_time: Some(grant.auth_time),
+            ends: None,
         };
         Ok(self.mint(&about).await?)
     }
@@ -153,7 +193,8 @@ impl Service {
             client_id: &settled.client_id,
             nonce: None,
             identity: &settled.identity,
-            auth_time: settled.auth_time,
+            auth_time: Some(settled.auth_time),
+            ends: None,
         };
         Ok(self.mint(&about).await?)
     }

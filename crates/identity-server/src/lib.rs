@@ -43,6 +43,7 @@ mod server;
 mod service;
 mod store;
 mod token;
+mod token_exchange;
 
 pub use code::{CodeKey, LoginCode};
 pub use config::{Config, ConfigError, MailConfig, SmtpConfig, SmtpTls};
@@ -55,3 +56,4 @@ pub use keys::{
 pub use mail::{CodeMail, MailError, Mailer};
 pub use server::{Context, IdentityServer, StartError};
 pub use store::{Change, RecordKey, RecordKind, Slot, Store, StoreError, transact};
+pub use token_exchange::ExchangeIssuer;

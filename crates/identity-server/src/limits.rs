@@ -62,6 +62,13 @@ pub(crate) const FAILURES_IN_ALL: Limit = Limit {
     apart: 0,
 };
 
+/// Tokens that one account of an issuer was given in exchange.
+pub(crate) const EXCHANGES_PER_ACCOUNT: Limit = Limit {
+    name: "exchanges per account",
+    per_hour: 600,
+    apart: 0,
+};
+
 /// Devices that asked for codes from one client.
 pub(crate) const DEVICES_PER_PEER: Limit = Limit {
     name: "devices per peer",

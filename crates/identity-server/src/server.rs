@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::Router;
 use waxseal_crypto::{Clock, CryptoProvider, Random, Time};
-use waxseal_identity::Environment;
+use waxseal_identity::{Environment, IssuerConfigError};
 use waxseal_serve::{Fatal, Health, Meter, NotReady, Shutdown};
 use waxseal_transport::Transport;
 
@@ -54,6 +54,9 @@ pub enum StartError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// An issuer whose tokens would be exchanged.
+    #[error("token_exchange")]
+    Exchange(#[from] IssuerConfigError),
     /// The instance was born with the other kind of mail. Identities of an outbox were proven to
     /// nobody; with SMTP the same names would pass for proven ones.
     #[error("this instance was made with mail by {born}, and keeps it; make a new instance")]
@@ -78,7 +81,7 @@ impl IdentityServer {
         config.check()?;
         remember_mail_mode(&config, &context).await?;
         Ok(Self {
-            service: Service::new(config, context),
+            service: Service::new(config, context)?,
         })
     }
 

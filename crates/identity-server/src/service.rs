@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use waxseal_crypto::{RandomError, Time};
+use waxseal_identity::{IssuerConfigError, TokenVerifier};
 use waxseal_serve::{Counter, Label, Meter};
 
 use crate::{Config, Context, MailError, Rotation, StoreError};
@@ -14,6 +15,8 @@ pub(crate) struct Service {
     pub(crate) config: Config,
     pub(crate) context: Context,
     pub(crate) counters: Counters,
+    /// Verifies the tokens that workloads bring.
+    pub(crate) issuers: TokenVerifier,
 }
 
 pub(crate) struct Counters {
@@ -167,12 +170,16 @@ pub(crate) fn log_cause(what: &'static str, error: &dyn std::error::Error) {
 }
 
 impl Service {
-    pub(crate) fn new(config: Config, context: Context) -> Arc<Self> {
-        Arc::new(Self {
+    pub(crate) fn new(config: Config, context: Context) -> Result<Arc<Self>, IssuerConfigError> {
+        let rows = config.token_exchange.iter();
+        let issuers = rows.map(|row| row.issuer_config(&config.issuer)).collect();
+        let transport = Arc::clone(&context.transport);
+        Ok(Arc::new(Self {
             counters: Counters::register(&context.meter),
+            issuers: TokenVerifier::new(context.provider, transport, issuers)?,
             config,
             context,
-        })
+        }))
     }
 
     /// Changes the signing keys if that is due. A failure changes nothing, and the next minute

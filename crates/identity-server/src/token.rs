@@ -5,6 +5,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
+use waxseal_crypto::Time;
 use waxseal_identity::{CompactJws, JwsAlgorithm, PUBLIC_CLIENT, at_hash, sign_jws};
 
 use crate::records::Proven;
@@ -18,7 +19,10 @@ pub(crate) struct About<'a> {
     pub(crate) client_id: &'a str,
     pub(crate) nonce: Option<&'a str>,
     pub(crate) identity: &'a Proven,
-    pub(crate) auth_time: i64,
+    /// When the person logged in, if a person did.
+    pub(crate) auth_time: Option<i64>,
+    /// When the token ends that it was exchanged for.
+    pub(crate) ends: Option<Time>,
 }
 
 /// Both tokens of one log-in.
@@ -26,12 +30,14 @@ pub(crate) struct Tokens {
     pub(crate) id_token: String,
     /// A whole identity token too: sigstore-python sends this one to the CA.
     pub(crate) access_token: String,
+    pub(crate) expires: Time,
 }
 
 impl Service {
     pub(crate) async fn mint(&self, about: &About<'_>) -> Result<Tokens, Fault> {
         let now = self.now();
         let expires = now.checked_add(TOKEN_LIFE).unwrap_or(now);
+        let expires = about.ends.map_or(expires, |ends| expires.min(ends));
         let mut claims = Map::new();
         let mut set = |name: &str, value: Value| claims.insert(name.to_owned(), value);
         set("iss", json!(self.config.issuer));
@@ -39,7 +45,9 @@ impl Service {
         set("aud", json!(about.client_id));
         set("exp", json!(expires.unix_seconds()));
         set("iat", json!(now.unix_seconds()));
-        set("auth_time", json!(about.auth_time));
+        if let Some(time) = about.auth_time {
+            set("auth_time", json!(time));
+        }
         if let Some(nonce) = about.nonce {
             set("nonce", json!(nonce));
         }
@@ -59,6 +67,7 @@ impl Service {
         Ok(Tokens {
             id_token: self.sign(&claims).await?,
             access_token,
+            expires,
         })
     }
 

@@ -350,6 +350,7 @@ fn broker_config(settings: &Settings) -> broker::Config {
     config.public_log = !settings.url.is_loopback();
     config.behind_proxy = settings.behind_tls_proxy;
     config.keys = settings.tokens.clone();
+    config.token_exchange.clone_from(&settings.token_exchange);
     if let Some(smtp) = &settings.smtp {
         config.allow_domains.clone_from(&smtp.allow_domains);
         config.deny_domains.clone_from(&smtp.deny_domains);

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde::Deserialize;
-use waxseal_identity_server::{KeyPolicy, SmtpConfig, SmtpTls};
+use waxseal_identity_server::{ExchangeIssuer, KeyPolicy, SmtpConfig, SmtpTls};
 
 use crate::{InstanceUrl, InstanceUrlError};
 
@@ -32,6 +32,9 @@ pub struct Config {
     pub smtp: Option<Smtp>,
     /// What signs identity tokens, and for how long.
     pub tokens: Option<KeyPolicy>,
+    /// Issuers whose tokens workloads may exchange for identity tokens.
+    #[serde(default)]
+    pub token_exchange: Vec<ExchangeIssuer>,
     /// How the log is written.
     pub log: Option<LogOutput>,
 }
@@ -145,6 +148,8 @@ pub struct Settings {
     pub smtp: Option<Smtp>,
     /// What signs identity tokens, and for how long.
     pub tokens: KeyPolicy,
+    /// Issuers whose tokens are exchanged.
+    pub token_exchange: Vec<ExchangeIssuer>,
     /// How the log is written.
     pub log: LogOutput,
 }
@@ -278,6 +283,7 @@ impl Config {
             behind_tls_proxy,
             smtp: self.smtp,
             tokens: self.tokens.unwrap_or_default(),
+            token_exchange: self.token_exchange,
             log: self.log.unwrap_or_default(),
         })
     }

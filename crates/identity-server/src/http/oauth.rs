@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::client::Caller;
 use crate::device::PollRefusal;
-use crate::grant::{GRANT_TYPES, TokenRefusal};
+use crate::grant::{Granted, TokenRefusal};
 use crate::keys::KEYS_MAX_AGE;
 use crate::service::{Fault, Service};
 use crate::token::TOKEN_LIFE;
@@ -35,7 +35,7 @@ pub(super) async fn discovery(State(service): Broker) -> Response {
         "jwks_uri": format!("{issuer}/keys"),
         "userinfo_endpoint": format!("{issuer}/userinfo"),
         "device_authorization_endpoint": format!("{issuer}/device/code"),
-        "grant_types_supported": GRANT_TYPES,
+        "grant_types_supported": service.grant_types(),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
         "subject_types_supported": ["public"],
@@ -66,11 +66,19 @@ fn cached(mut response: Response) -> Response {
     response
 }
 
-/// RFC 6749 §4.1.3; the answer is §5.1 with OpenID Connect Core §3.1.3.3.
+/// RFC 6749 §4.1.3, RFC 8628 §3.4, RFC 8693 §2; the answer is RFC 6749 §5.1 with OpenID Connect Core
+/// §3.1.3.3, or RFC 8693 §2.2.
 pub(super) async fn token(State(service): Broker, headers: HeaderMap, body: Bytes) -> Response {
     let outcome = service.exchange(&body, &caller(&headers)).await;
     let response = match outcome {
-        Ok(tokens) => Json(json!({
+        Ok(Granted::Exchanged(exchanged)) => Json(json!({
+            "access_token": exchanged.token,
+            "issued_token_type": exchanged.kind,
+            "token_type": "bearer",
+            "expires_in": exchanged.life,
+        }))
+        .into_response(),
+        Ok(Granted::Tokens(tokens)) => Json(json!({
             "access_token": tokens.access_token,
             "token_type": "bearer",
             "expires_in": TOKEN_LIFE.as_secs(),
@@ -111,14 +119,27 @@ fn refused(refusal: &TokenRefusal) -> Response {
         TokenRefusal::Poll(PollRefusal::SlowDown) => (StatusCode::BAD_REQUEST, "slow_down"),
         TokenRefusal::Poll(PollRefusal::AccessDenied) => (StatusCode::BAD_REQUEST, "access_denied"),
         TokenRefusal::Poll(PollRefusal::ExpiredToken) => (StatusCode::BAD_REQUEST, "expired_token"),
+        TokenRefusal::ForeignToken => (StatusCode::BAD_REQUEST, "invalid_request"),
+        TokenRefusal::InvalidTarget => (StatusCode::BAD_REQUEST, "invalid_target"),
+        TokenRefusal::IssuerUnavailable => {
+            (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable")
+        }
+        TokenRefusal::TooMany { .. } => (StatusCode::TOO_MANY_REQUESTS, "slow_down"),
         TokenRefusal::Poll(PollRefusal::Fault(fault)) | TokenRefusal::Fault(fault) => {
             return faulty(fault);
         }
     };
     let mut response = error(status, code, &refusal.to_string());
-    if let TokenRefusal::InvalidClient { basic: true } = refusal {
-        let headers = response.headers_mut();
-        headers.insert(header::WWW_AUTHENTICATE, BASIC_CHALLENGE);
+    let headers = response.headers_mut();
+    match refusal {
+        TokenRefusal::InvalidClient { basic: true } => {
+            headers.insert(header::WWW_AUTHENTICATE, BASIC_CHALLENGE);
+        }
+        TokenRefusal::TooMany { retry } => {
+            let seconds = HeaderValue::from(retry.as_secs().max(1));
+            headers.insert(header::RETRY_AFTER, seconds);
+        }
+        _ => {}
     }
     response
 }

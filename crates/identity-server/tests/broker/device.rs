@@ -3,7 +3,9 @@
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::world::{Answer, Browser, Pkce, World, encode, outbox, post, smtp, world, wrong};
+use crate::world::{
+    Answer, Browser, Pkce, World, claims_of, encode, outbox, post, smtp, world, wrong,
+};
 
 const YOU: &str = "you@example.com";
 const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
@@ -112,11 +114,7 @@ async fn finish(world: &World, user_code: &str) -> Answer {
 }
 
 fn claims(answer: &Answer) -> Value {
-    use base64::Engine as _;
-    let token = answer.json()["id_token"].as_str().unwrap().to_owned();
-    let payload = token.split('.').nth(1).unwrap().to_owned();
-    let engine = base64::engine::general_purpose::URL_SAFE_NO_PAD;
-    serde_json::from_slice(&engine.decode(payload).unwrap()).unwrap()
+    claims_of(answer.json()["id_token"].as_str().unwrap())
 }
 
 #[tokio::test]

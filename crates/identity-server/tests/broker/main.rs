@@ -16,4 +16,5 @@ mod internet;
 mod pages;
 mod start;
 mod token;
+mod token_exchange;
 mod world;

@@ -56,3 +56,12 @@ async fn the_background_work_ends_at_shutdown() {
     shutdown.trigger();
     assert!(world.server.run(shutdown).await.is_ok());
 }
+
+#[tokio::test]
+async fn exchange() {
+    let mut twice = smtp();
+    let issuer = waxseal_identity_server::ExchangeIssuer::new("https://ci.example");
+    twice.token_exchange = vec![issuer.clone(), issuer];
+    let found = on_store(twice, Arc::default()).await;
+    assert!(matches!(found.err(), Some(StartError::Exchange(_))));
+}

@@ -142,6 +142,8 @@ pub(crate) struct World {
     pub(crate) mailer: Arc<MemoryMailer>,
     pub(crate) keys: Arc<KeyRing>,
     pub(crate) meter: Meter,
+    /// Where the broker's own requests go.
+    pub(crate) internet: Internet,
 }
 
 static KEY: LazyLock<PrivateKey> = LazyLock::new(|| {
@@ -179,6 +181,7 @@ pub(crate) async fn on_store(config: Config, store: Arc<MemoryStore>) -> Result<
     let mailer = Arc::<MemoryMailer>::default();
     let keys = Arc::new(KeyRing::new(signer()).unwrap());
     let meter = Meter::new();
+    let internet = Internet::default();
     let context = Context {
         clock: Arc::<MockClock>::clone(&clock),
         random: Arc::new(TestRandom::default()),
@@ -187,7 +190,7 @@ pub(crate) async fn on_store(config: Config, store: Arc<MemoryStore>) -> Result<
         code_key: CodeKey::new([7; 32]),
         store: Arc::<MemoryStore>::clone(&store),
         mailer: Arc::<MemoryMailer>::clone(&mailer),
-        transport: Arc::new(Internet::default()),
+        transport: Arc::new(internet.clone()),
         environment: Arc::new(SystemEnvironment),
         meter: meter.clone(),
     };
@@ -200,6 +203,7 @@ pub(crate) async fn on_store(config: Config, store: Arc<MemoryStore>) -> Result<
         mailer,
         keys,
         meter,
+        internet,
     })
 }
 
@@ -479,4 +483,10 @@ impl Browser {
 pub(crate) fn wrong(code: &str) -> String {
     let number: u32 = code.parse().unwrap();
     format!("{:08}", (number + 1) % 100_000_000)
+}
+
+/// What a token says, whoever signed it.
+pub(crate) fn claims_of(token: &str) -> Value {
+    let payload = token.split('.').nth(1).unwrap();
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).unwrap()).unwrap()
 }
