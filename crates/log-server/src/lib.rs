@@ -48,15 +48,21 @@
 //! implies can be read (I3); a duplicate's answer is about the same bytes (I6). It stops rather than
 //! break one of them.
 
+mod append;
 mod artifact;
+mod batch;
+mod batch_proofs;
 mod ct;
 mod http;
+mod integrate;
 mod ledger;
 mod metrics;
 mod objects;
 mod personality;
+mod pipeline;
 mod problem;
 mod prove;
+mod publish;
 mod publisher;
 mod recovery;
 mod seal;
@@ -73,12 +79,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use tokio::runtime::Handle;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use waxseal_crypto::{Clock, CryptoProvider};
 use waxseal_serve::{BoxError, Fatal, Health, Meter, NotReady, Shutdown};
 use waxseal_tlog::{NoteSigner, Origin, empty_root};
 
+pub use append::AppendError;
 pub use artifact::{ArtifactLog, RequestError};
 pub use ct::{ChainError, CtConfigError, CtLog};
 pub use ledger::{Commit, CommitOutcome, DedupKey, Ledger, LedgerError, NewEntry, Opened};
@@ -88,7 +94,6 @@ pub use personality::{
     Refusal, RefusalKind, Submission,
 };
 pub use recovery::StartError;
-pub use sequencer::AppendError;
 pub use shared::ReadError;
 pub use state::StateError;
 /// The name of a tile or bundle, as [`Objects`] are asked for it.
@@ -96,10 +101,12 @@ pub use waxseal_tlog::TilePath;
 pub use witness::{ConsistencyProver, CosignError, CosignMode, Cosigners, Unpublished};
 pub use witnesses::{WITNESS_TIMEOUT, WitnessConfig, WitnessContext, WitnessError, Witnesses};
 
+use append::Pending;
 use metrics::{MetricNames, Metrics};
+use pipeline::Pipeline;
+use publish::publish_first;
 use recovery::{check_published, own_key, recover};
 use seal::{SealError, Sealer};
-use sequencer::{Pending, Sequencer};
 use service::{MAX_WAITING, Service};
 use shared::{Shared, Tree, off_thread};
 use top_up::top_up;
@@ -151,7 +158,7 @@ pub struct LogServer {
 
 /// What runs in the background, until it does.
 struct Parts {
-    sequencer: Sequencer,
+    pipeline: Pipeline,
     arrivals: mpsc::Receiver<Pending>,
     sealer: Sealer,
 }
@@ -216,14 +223,14 @@ impl LogServer {
         shared.sealed.store(state.sealed, Ordering::Release);
         let committed = state.frontier.size();
         shared.committed.store(committed, Ordering::Release);
-        let sequencer = Sequencer::new(Arc::clone(&shared), metrics.clone(), opened.epoch, state);
-        let sequencer = begin(sequencer, &shared, &config).await?;
+        let pipeline = Pipeline::new(Arc::clone(&shared), metrics.clone(), opened.epoch, state);
+        let pipeline = begin(pipeline, &shared, &config).await?;
         let (sender, arrivals) = mpsc::channel(MAX_WAITING);
         Ok(Self {
             service: Arc::new(Service::new(Arc::clone(&shared), sender, config.is_frozen)),
             metrics,
             parts: Mutex::new(Some(Parts {
-                sequencer,
+                pipeline,
                 arrivals,
                 sealer: Sealer::new(Arc::clone(&shared), checkpoint),
             })),
@@ -285,13 +292,13 @@ impl LogServer {
             return Err(Fatal::because("the log was started twice"));
         };
         let Parts {
-            sequencer,
+            pipeline,
             arrivals,
             sealer,
         } = parts;
         let _stop = StopOnDrop(Arc::clone(&self.shared));
         let stop_arrivals = Shutdown::new();
-        let ended = spawn_sequencer(sequencer, arrivals, stop_arrivals.clone())?;
+        let ended = pipeline.spawn(arrivals, stop_arrivals.clone())?;
         let outcome = self
             .seal_until(sealer, shutdown, stop_arrivals, ended)
             .await;
@@ -393,54 +400,34 @@ impl Drop for StopOnDrop {
     }
 }
 
-/// Signs the committed state; an empty log gets its first entry before.
+/// Publishes the committed state; an empty log gets its first entry before.
 async fn begin(
-    mut sequencer: Sequencer,
-    shared: &Shared,
+    mut pipeline: Pipeline,
+    shared: &Arc<Shared>,
     config: &Config,
-) -> Result<Sequencer, StartError> {
-    if sequencer.tree_size() > 0 {
-        sequencer.publish_first().await?;
-        return Ok(sequencer);
+) -> Result<Pipeline, StartError> {
+    let is_empty = pipeline.state().frontier.size() == 0;
+    let mut genesis = None;
+    if is_empty {
+        let made = shared.personality.genesis(&config.origin).await;
+        genesis = made.map_err(StartError::Genesis)?;
     }
-    if shared.cosigners.is_some() {
-        // An empty log whose witnesses have seen it full has lost its stores.
-        sequencer.publish_first().await?;
+    // An empty log whose witnesses have seen it full has lost its stores.
+    if genesis.is_none() || shared.cosigners.is_some() {
+        publish_first(shared, pipeline.state()).await?;
     }
-    let genesis = shared.personality.genesis(&config.origin).await;
-    let Some(submission) = genesis.map_err(StartError::Genesis)? else {
-        sequencer.publish_first().await?;
-        return Ok(sequencer);
+    let Some(submission) = genesis else {
+        return Ok(pipeline);
     };
     let (reply, answer) = oneshot::channel();
-    let appended = sequencer.append(vec![Pending { submission, reply }]).await;
+    let appended = pipeline.append(vec![Pending { submission, reply }]).await;
     appended.map_err(|error| StartError::Genesis(error.into()))?;
-    let answer = answer
-        .await
-        .map_err(|error| StartError::Genesis(error.into()))?;
-    match answer {
+    let answer = answer.await;
+    match answer.map_err(|error| StartError::Genesis(error.into()))? {
         // A log that fails closed publishes its first entry when its witnesses are there.
-        Ok(_) | Err(AppendError::NoQuorum) => Ok(sequencer),
+        Ok(_) | Err(AppendError::NoQuorum) => Ok(pipeline),
         Err(error) => Err(StartError::Genesis(error.into())),
     }
-}
-
-/// The sequencer has a thread of its own: its commits block.
-fn spawn_sequencer(
-    sequencer: Sequencer,
-    arrivals: mpsc::Receiver<Pending>,
-    stop: Shutdown,
-) -> Result<oneshot::Receiver<Result<(), Fatal>>, Fatal> {
-    let (ended, result) = oneshot::channel();
-    let handle = Handle::current();
-    std::thread::Builder::new()
-        .name("log-sequencer".to_owned())
-        .spawn(move || {
-            let outcome = handle.block_on(sequencer.run(arrivals, stop));
-            let _ = ended.send(outcome);
-        })
-        .map_err(|error| Fatal::new("the sequencer's thread cannot be started", error))?;
-    Ok(result)
 }
 
 /// An error and its causes on one line.

@@ -6,8 +6,8 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use waxseal_serve::{Code, Problem};
 
+use crate::AppendError;
 use crate::personality::{Refusal, RefusalKind};
-use crate::sequencer::AppendError;
 use crate::service::SubmitError;
 use crate::shared::ReadError;
 

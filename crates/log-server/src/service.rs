@@ -8,10 +8,11 @@ use bytes::Bytes;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use waxseal_tlog::{Tile, TilePath};
 
-use crate::personality::{CheckError, Prover};
-use crate::sequencer::{AppendError, MAX_BATCH, Pending, Sequenced};
+use crate::append::{Pending, Sequenced};
+use crate::personality::CheckError;
+use crate::sequencer::MAX_BATCH;
 use crate::shared::{ReadError, Shared, off_thread};
-use crate::{BundleKind, Logged, ObjectName, Published, Refusal};
+use crate::{AppendError, BundleKind, Logged, ObjectName, Published, Refusal};
 
 /// Entries that may wait for a place.
 pub(crate) const MAX_WAITING: usize = 4 * MAX_BATCH;
@@ -116,8 +117,8 @@ impl Service {
             is_duplicate,
             stored,
             published,
+            prover,
         } = sequenced;
-        let prover: Arc<dyn Prover> = self.shared.clone();
         Logged {
             index,
             is_duplicate,

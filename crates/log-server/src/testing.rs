@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bytes::Bytes;
 use waxseal_crypto::{
@@ -34,10 +35,12 @@ pub(crate) fn signer_of(key: &PrivateKey, algorithm: SignatureAlgorithm) -> Arc<
     Arc::from(signer)
 }
 
-/// A signer that fails while its flag is up.
+/// A signer that fails while its flag is up, and takes its time.
 pub(crate) struct Flaky {
     pub(crate) signer: Arc<dyn Signer>,
     pub(crate) fails: Arc<AtomicBool>,
+    pub(crate) millis: Arc<AtomicU64>,
+    pub(crate) signed: Arc<AtomicUsize>,
 }
 
 impl Signer for Flaky {
@@ -50,10 +53,17 @@ impl Signer for Flaky {
     }
 
     fn sign<'a>(&'a self, input: Input<'a>) -> BoxFuture<'a, Result<Vec<u8>, SignError>> {
-        if self.fails.load(Ordering::SeqCst) {
-            return Box::pin(async { Err(SignError::Failed(broken())) });
-        }
-        self.signer.sign(input)
+        Box::pin(async move {
+            let millis = self.millis.load(Ordering::SeqCst);
+            if millis > 0 {
+                tokio::time::sleep(Duration::from_millis(millis)).await;
+            }
+            if self.fails.load(Ordering::SeqCst) {
+                return Err(SignError::Failed(broken()));
+            }
+            self.signed.fetch_add(1, Ordering::SeqCst);
+            self.signer.sign(input).await
+        })
     }
 }
 
@@ -123,6 +133,9 @@ pub(crate) struct MemoryLedger {
     plan: Arc<Plan>,
     pub(crate) inner: Mutex<LedgerInner>,
     pub(crate) fails_to_find: AtomicBool,
+    /// How long a commit takes.
+    pub(crate) millis: AtomicU64,
+    pub(crate) commits: AtomicUsize,
 }
 
 #[derive(Debug, Default, Clone)]
@@ -162,21 +175,27 @@ impl Ledger for MemoryLedger {
     }
 
     fn commit<'a>(&'a self, commit: Commit<'a>) -> BoxFuture<'a, CommitOutcome> {
-        let mut inner = self.inner.lock().unwrap();
-        let outcome = match self.plan.next() {
-            _ if inner.epoch != commit.epoch => CommitOutcome::Fenced,
-            None => {
-                inner.apply(commit);
-                CommitOutcome::Committed
+        Box::pin(async move {
+            let millis = self.millis.load(Ordering::SeqCst);
+            if millis > 0 {
+                tokio::time::sleep(Duration::from_millis(millis)).await;
             }
-            Some(Fault::Fail) => CommitOutcome::NotCommitted(broken()),
-            Some(Fault::CrashBefore) => CommitOutcome::Unknown(broken()),
-            Some(Fault::CrashAfter) => {
-                inner.apply(commit);
-                CommitOutcome::Unknown(broken())
+            self.commits.fetch_add(1, Ordering::SeqCst);
+            let mut inner = self.inner.lock().unwrap();
+            match self.plan.next() {
+                _ if inner.epoch != commit.epoch => CommitOutcome::Fenced,
+                None => {
+                    inner.apply(commit);
+                    CommitOutcome::Committed
+                }
+                Some(Fault::Fail) => CommitOutcome::NotCommitted(broken()),
+                Some(Fault::CrashBefore) => CommitOutcome::Unknown(broken()),
+                Some(Fault::CrashAfter) => {
+                    inner.apply(commit);
+                    CommitOutcome::Unknown(broken())
+                }
             }
-        };
-        Box::pin(async move { outcome })
+        })
     }
 
     fn find<'a>(
@@ -424,6 +443,8 @@ pub(crate) struct Rig {
     pub(crate) clock: Arc<TestClock>,
     pub(crate) signer: NoteSigner,
     pub(crate) signer_fails: Arc<AtomicBool>,
+    pub(crate) signer_millis: Arc<AtomicU64>,
+    pub(crate) signed: Arc<AtomicUsize>,
     pub(crate) personality: Arc<dyn Personality>,
     pub(crate) cosigners: Option<Arc<dyn Cosigners>>,
 }
@@ -435,12 +456,17 @@ impl Rig {
         let key = provider().generate(algorithm).unwrap();
         let name = KeyName::new(ORIGIN).unwrap();
         let fails = Arc::new(AtomicBool::new(false));
+        let (millis, signed) = (Arc::default(), Arc::default());
         let signer = Arc::new(Flaky {
             signer: signer_of(&key, algorithm),
-            fails: fails.clone(),
+            fails: Arc::clone(&fails),
+            millis: Arc::clone(&millis),
+            signed: Arc::clone(&signed),
         });
         Self {
             signer_fails: fails,
+            signer_millis: millis,
+            signed,
             ledger: Arc::new(MemoryLedger {
                 plan: Arc::clone(&plan),
                 ..MemoryLedger::default()

@@ -6,5 +6,6 @@ mod cosigning;
 mod crash;
 mod ct;
 mod http;
+mod pipelining;
 mod recovery;
 mod sequencing;

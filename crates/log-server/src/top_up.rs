@@ -8,7 +8,7 @@ use std::time::Duration;
 use waxseal_serve::Fatal;
 use waxseal_tlog::SignedNote;
 
-use crate::publisher::{cosign, extend};
+use crate::publish::{cosign, extend};
 use crate::shared::Shared;
 use crate::{CosignError, CosignMode, Published, Unpublished};
 

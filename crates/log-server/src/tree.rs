@@ -91,6 +91,24 @@ impl Tree {
         tile.rows.get(usize::from(height))?.get(position).copied()
     }
 
+    /// The hashes of complete subtrees `[from, to)` of one level, if they are all in memory.
+    pub(crate) fn nodes(&self, node_level: u8, from: u64, to: u64) -> Option<Vec<Hash>> {
+        let (level, height) = (node_level / 8, node_level % 8);
+        let per_tile = 256u64 >> height;
+        let mut hashes = Vec::new();
+        let mut at = from;
+        while at < to {
+            let tile = self.tiles.get(&(level, at / per_tile))?;
+            let end = to.min((at / per_tile + 1) * per_tile);
+            let first = usize::try_from(at % per_tile).ok()?;
+            let count = usize::try_from(end - at).ok()?;
+            let row = tile.rows.get(usize::from(height))?;
+            hashes.extend_from_slice(row.get(first..first + count)?);
+            at = end;
+        }
+        Some(hashes)
+    }
+
     /// The hashes of a tile, if they are in memory.
     pub(crate) fn tile(&self, tile: Tile) -> Option<Vec<Hash>> {
         let row = self

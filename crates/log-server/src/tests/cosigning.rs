@@ -9,7 +9,9 @@ use waxseal_crypto::BoxFuture;
 use waxseal_serve::Shutdown;
 use waxseal_tlog::{Hash, KeyId, KeyName, SignatureLine, SignedNote};
 
-use crate::sequencer::{AppendError, Pending, Sequenced, Sequencer};
+use crate::AppendError;
+use crate::append::{Pending, Sequenced};
+use crate::pipeline::Pipeline;
 use crate::testing::{Rig, Word};
 use crate::{
     ConsistencyProver, CosignError, CosignMode, Cosigners, LogServer, ObjectName, Parts, ReadError,
@@ -101,14 +103,14 @@ fn rig(witness: &Arc<Witness>) -> Rig {
     }
 }
 
-fn sequencer(log: &LogServer) -> Sequencer {
-    log.parts.lock().unwrap().take().unwrap().sequencer
+fn pipeline(log: &LogServer) -> Pipeline {
+    log.parts.lock().unwrap().take().unwrap().pipeline
 }
 
-async fn append(sequencer: &mut Sequencer, text: &str) -> Result<Sequenced, AppendError> {
+async fn append(pipeline: &mut Pipeline, text: &str) -> Result<Sequenced, AppendError> {
     let (reply, answer) = oneshot::channel();
     let submission = Word::boxed(text);
-    let _ = sequencer.append(vec![Pending { submission, reply }]).await;
+    let _ = pipeline.append(vec![Pending { submission, reply }]).await;
     answer.await.unwrap()
 }
 
@@ -123,9 +125,9 @@ async fn cosigned_before_it_is_published() {
         let rig = rig(&Witness::new(mode));
         let log = rig.start().await.unwrap();
         assert!(is_cosigned(&log.published().checkpoint));
-        let mut sequencer = sequencer(&log);
+        let mut pipeline = pipeline(&log);
         for n in 0..600 {
-            let sequenced = append(&mut sequencer, &n.to_string()).await.unwrap();
+            let sequenced = append(&mut pipeline, &n.to_string()).await.unwrap();
             assert!(is_cosigned(&sequenced.published.checkpoint));
         }
     }
@@ -137,16 +139,16 @@ async fn no_quorum() {
     let rig = rig(&witness);
     let log = rig.start().await.unwrap();
     let before = log.published();
-    let mut sequencer = sequencer(&log);
+    let mut pipeline = pipeline(&log);
     witness.feels(Mood::Sleeps);
     for text in ["a", "b", "a"] {
-        let error = append(&mut sequencer, text).await.unwrap_err();
+        let error = append(&mut pipeline, text).await.unwrap_err();
         assert!(matches!(error, AppendError::NoQuorum));
     }
     // Committed, and nobody knows: neither a client nor a reader.
     assert_eq!(log.published(), before);
     witness.feels(Mood::Cosigns);
-    let sequenced = append(&mut sequencer, "a").await.unwrap();
+    let sequenced = append(&mut pipeline, "a").await.unwrap();
     assert!(sequenced.is_duplicate && is_cosigned(&sequenced.published.checkpoint));
     assert_eq!(sequenced.published.tree_size, 3);
 }
@@ -157,7 +159,7 @@ async fn fails_open() {
     let rig = rig(&witness);
     witness.feels(Mood::Sleeps);
     let log = rig.start().await.unwrap();
-    let sequenced = append(&mut sequencer(&log), "a").await.unwrap();
+    let sequenced = append(&mut pipeline(&log), "a").await.unwrap();
     assert!(!is_cosigned(&sequenced.published.checkpoint));
 }
 
@@ -167,7 +169,7 @@ async fn s_17_cosigners_that_hang_are_given_up() {
     let rig = rig(&witness);
     let log = rig.start().await.unwrap();
     witness.feels(Mood::Hangs);
-    assert!(append(&mut sequencer(&log), "a").await.is_ok());
+    assert!(append(&mut pipeline(&log), "a").await.is_ok());
 }
 
 #[tokio::test]
@@ -241,7 +243,7 @@ async fn cosign() {
         let witness = Witness::new(mode);
         let rig = rig(&witness);
         let log = rig.start().await.unwrap();
-        append(&mut sequencer(&log), "a").await.unwrap();
+        append(&mut pipeline(&log), "a").await.unwrap();
         let old = rig.ledger.inner.lock().unwrap().clone();
         for (seen, ledger) in [(9, old), (9, crate::testing::LedgerInner::default())] {
             *rig.ledger.inner.lock().unwrap() = ledger;
@@ -278,7 +280,7 @@ async fn ahead() {
     let log = rig.start().await.unwrap();
     let before = log.published();
     *witness.seen.lock().unwrap() = (99, [7; 32]);
-    let error = append(&mut sequencer(&log), "a").await.unwrap_err();
+    let error = append(&mut pipeline(&log), "a").await.unwrap_err();
     assert!(matches!(error, AppendError::Stopped));
     assert!(log.shared.is_stopped());
     assert_eq!(log.published(), before);
@@ -288,7 +290,7 @@ async fn ahead() {
 async fn impossible() {
     let rig = Rig::new();
     let log = rig.start().await.unwrap();
-    append(&mut sequencer(&log), "a").await.unwrap();
+    append(&mut pipeline(&log), "a").await.unwrap();
     for (old, new) in [(0, 3), (2, 1), (1, 9)] {
         let proof = log.shared.consistency(old, new).await;
         assert!(

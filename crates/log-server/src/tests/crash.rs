@@ -10,7 +10,7 @@ use waxseal_tlog::{
     TileReader, leaf_hash, prove_consistency,
 };
 
-use crate::sequencer::Pending;
+use crate::append::Pending;
 use crate::testing::{Fault, ORIGIN, Rig, Word, provider};
 use crate::{LogServer, ObjectName, Parts};
 
@@ -34,7 +34,7 @@ fn take(log: &LogServer) -> Parts {
 /// Runs the script until its end or a crash.
 async fn run(log: &LogServer, history: &mut History, name: &str, script: &[usize]) {
     let Parts {
-        mut sequencer,
+        mut pipeline,
         mut sealer,
         ..
     } = take(log);
@@ -56,7 +56,7 @@ async fn run(log: &LogServer, history: &mut History, name: &str, script: &[usize
                 reply,
             }
         });
-        let stopped = sequencer.append(waiting.collect()).await.is_err();
+        let stopped = pipeline.append(waiting.collect()).await.is_err();
         for (text, answer) in answers {
             if let Ok(Ok(sequenced)) = answer.await {
                 history.acknowledged.push((sequenced.index, text));
@@ -182,7 +182,7 @@ async fn s_19_every_size_can_be_started_again() {
         let log = rig.start().await.unwrap();
         assert_eq!(log.published().tree_size, size);
         let Parts {
-            mut sequencer,
+            mut pipeline,
             mut sealer,
             ..
         } = take(&log);
@@ -195,7 +195,7 @@ async fn s_19_every_size_can_be_started_again() {
             submission: Word::boxed(&text),
             reply,
         };
-        sequencer.append(vec![pending]).await.unwrap();
+        pipeline.append(vec![pending]).await.unwrap();
         let sequenced = answer.await.unwrap().unwrap();
         let published = &sequenced.published;
         history

@@ -4,7 +4,7 @@ use tokio::sync::oneshot;
 use waxseal_crypto::SignatureAlgorithm;
 use waxseal_tlog::{KeyName, NoteSigner, Origin, SignatureKind, Tile, TilePath};
 
-use crate::sequencer::Pending;
+use crate::append::Pending;
 use crate::testing::{ORIGIN, Rig, Word, provider, signer_of};
 use crate::{Config, LogServer, ObjectName, Parts, StartError};
 
@@ -12,7 +12,7 @@ use crate::{Config, LogServer, ObjectName, Parts, StartError};
 async fn grown(rig: &Rig, size: u64) {
     let log = rig.start().await.unwrap();
     let Parts {
-        mut sequencer,
+        mut pipeline,
         mut sealer,
         ..
     } = log.parts.lock().unwrap().take().unwrap();
@@ -21,7 +21,7 @@ async fn grown(rig: &Rig, size: u64) {
         submission: Word::boxed(&format!("entry {n}")),
         reply: oneshot::channel().0,
     });
-    sequencer.append(waiting.collect()).await.unwrap();
+    pipeline.append(waiting.collect()).await.unwrap();
     sealer.seal().await.unwrap();
     // One more commit, so that the ledger forgets what is sealed.
     let reply = oneshot::channel().0;
@@ -29,7 +29,7 @@ async fn grown(rig: &Rig, size: u64) {
         submission: Word::boxed(&format!("last {size}")),
         reply,
     };
-    sequencer.append(vec![pending]).await.unwrap();
+    pipeline.append(vec![pending]).await.unwrap();
     sealer.seal().await.unwrap();
 }
 
@@ -114,7 +114,7 @@ async fn forked() {
     grown(&one, 20).await;
     let log = other.start().await.unwrap();
     let Parts {
-        mut sequencer,
+        mut pipeline,
         mut sealer,
         ..
     } = log.parts.lock().unwrap().take().unwrap();
@@ -122,7 +122,7 @@ async fn forked() {
         submission: Word::boxed("other"),
         reply: oneshot::channel().0,
     };
-    sequencer.append(vec![pending]).await.unwrap();
+    pipeline.append(vec![pending]).await.unwrap();
     sealer.seal().await.unwrap();
     let objects = other.objects.inner.lock().unwrap().clone();
     *one.objects.inner.lock().unwrap() = objects;
@@ -199,7 +199,7 @@ async fn s_21_a_flipped_bit_is_not_sealed() {
     let rig = Rig::new();
     let log = rig.start().await.unwrap();
     let Parts {
-        mut sequencer,
+        mut pipeline,
         mut sealer,
         ..
     } = log.parts.lock().unwrap().take().unwrap();
@@ -207,7 +207,7 @@ async fn s_21_a_flipped_bit_is_not_sealed() {
         submission: Word::boxed(&format!("entry {n}")),
         reply: oneshot::channel().0,
     });
-    sequencer.append(waiting.collect()).await.unwrap();
+    pipeline.append(waiting.collect()).await.unwrap();
     rig.ledger.inner.lock().unwrap().tail.get_mut(&77).unwrap()[0] ^= 1;
     assert!(matches!(
         sealer.seal().await,
@@ -236,7 +236,7 @@ async fn i4_an_object_with_other_bytes_is_never_overwritten() {
         .insert(name, b"other".to_vec());
     let log = rig.start().await.unwrap();
     let Parts {
-        mut sequencer,
+        mut pipeline,
         mut sealer,
         ..
     } = log.parts.lock().unwrap().take().unwrap();
@@ -244,7 +244,7 @@ async fn i4_an_object_with_other_bytes_is_never_overwritten() {
         submission: Word::boxed(&format!("entry {n}")),
         reply: oneshot::channel().0,
     });
-    sequencer.append(waiting.collect()).await.unwrap();
+    pipeline.append(waiting.collect()).await.unwrap();
     assert!(matches!(
         sealer.seal().await,
         Err(crate::SealError::Contradiction(_))

@@ -5,14 +5,16 @@ use std::sync::atomic::Ordering;
 use tokio::sync::oneshot;
 use waxseal_tlog::leaf_hash;
 
+use crate::AppendError;
+use crate::append::{Pending, Sequenced};
 use crate::personality::Prover;
-use crate::sequencer::{AppendError, Pending, Sequenced, Sequencer};
+use crate::pipeline::Pipeline;
 use crate::testing::{Fault, Rig, Word};
 use crate::{LogServer, Parts};
 
 type Answer = Result<Sequenced, AppendError>;
 
-async fn append(sequencer: &mut Sequencer, texts: &[&str]) -> Vec<Answer> {
+async fn append(pipeline: &mut Pipeline, texts: &[&str]) -> Vec<Answer> {
     let (waiting, answers): (Vec<_>, Vec<_>) = texts
         .iter()
         .map(|text| {
@@ -26,7 +28,7 @@ async fn append(sequencer: &mut Sequencer, texts: &[&str]) -> Vec<Answer> {
             )
         })
         .unzip();
-    let fatal = sequencer.append(waiting).await;
+    let fatal = pipeline.append(waiting).await;
     let mut found = Vec::new();
     for answer in answers {
         found.push(answer.await.unwrap_or(Err(AppendError::Stopped)));
@@ -50,9 +52,9 @@ fn places(answers: &[Answer]) -> Vec<(u64, bool)> {
 async fn entries_are_proven_by_the_checkpoint_they_come_with() {
     let rig = Rig::new();
     let log = rig.start().await.unwrap();
-    let Parts { mut sequencer, .. } = parts(&log);
+    let Parts { mut pipeline, .. } = parts(&log);
     for batch in [&["a"][..], &["b", "c"], &["d"]] {
-        for (answer, text) in append(&mut sequencer, batch).await.into_iter().zip(batch) {
+        for (answer, text) in append(&mut pipeline, batch).await.into_iter().zip(batch) {
             let Sequenced {
                 index,
                 stored,
@@ -74,8 +76,8 @@ async fn entries_are_proven_by_the_checkpoint_they_come_with() {
 async fn the_same_entry_has_one_index() {
     let rig = Rig::new();
     let log = rig.start().await.unwrap();
-    let Parts { mut sequencer, .. } = parts(&log);
-    let answers = append(&mut sequencer, &["a", "b", "a", "a"]).await;
+    let Parts { mut pipeline, .. } = parts(&log);
+    let answers = append(&mut pipeline, &["a", "b", "a", "a"]).await;
     assert_eq!(
         places(&answers),
         [(1, false), (2, false), (1, true), (1, true)]
@@ -89,21 +91,21 @@ async fn the_same_entry_has_one_index() {
     // … in a later batch, after sealing, and after a restart.
     let more: Vec<_> = (0..300).map(|n| format!("more {n}")).collect();
     let more: Vec<_> = more.iter().map(String::as_str).collect();
-    append(&mut sequencer, &more).await;
-    let answers = append(&mut sequencer, &["b", "new", "a"]).await;
+    append(&mut pipeline, &more).await;
+    let answers = append(&mut pipeline, &["b", "new", "a"]).await;
     assert_eq!(places(&answers), [(2, true), (303, false), (1, true)]);
     let log = rig.start().await.unwrap();
     let Parts {
-        mut sequencer,
+        mut pipeline,
         mut sealer,
         ..
     } = parts(&log);
     sealer.seal().await.unwrap();
-    let answers = append(&mut sequencer, &["a", "newest", "log.example"]).await;
+    let answers = append(&mut pipeline, &["a", "newest", "log.example"]).await;
     assert_eq!(places(&answers), [(1, true), (304, false), (0, true)]);
     // All of a batch are old: nothing is committed, and all are answered.
     assert_eq!(
-        places(&append(&mut sequencer, &["a", "b"]).await),
+        places(&append(&mut pipeline, &["a", "b"]).await),
         [(1, true), (2, true)]
     );
     assert_eq!(log.published().tree_size, 305);
@@ -113,10 +115,10 @@ async fn the_same_entry_has_one_index() {
 async fn s_13_a_colliding_key_proves_nothing() {
     let rig = Rig::new();
     let log = rig.start().await.unwrap();
-    let Parts { mut sequencer, .. } = parts(&log);
-    let answers = append(&mut sequencer, &["collide 1", "collide 2", "collide 1"]).await;
+    let Parts { mut pipeline, .. } = parts(&log);
+    let answers = append(&mut pipeline, &["collide 1", "collide 2", "collide 1"]).await;
     assert_eq!(places(&answers), [(1, false), (2, false), (1, true)]);
-    let answers = append(&mut sequencer, &["collide 3", "collide 1"]).await;
+    let answers = append(&mut pipeline, &["collide 3", "collide 1"]).await;
     assert_eq!(places(&answers), [(3, false), (1, true)]);
     assert_eq!(answers[1].as_ref().unwrap().stored, b"collide 1");
     assert_eq!(rig.ledger.inner.lock().unwrap().keys[&[7; 32]], 1);
@@ -126,20 +128,20 @@ async fn s_13_a_colliding_key_proves_nothing() {
 async fn s_18_a_failing_look_up_is_not_a_new_entry() {
     let rig = Rig::new();
     let log = rig.start().await.unwrap();
-    let Parts { mut sequencer, .. } = parts(&log);
-    append(&mut sequencer, &["a"]).await;
+    let Parts { mut pipeline, .. } = parts(&log);
+    append(&mut pipeline, &["a"]).await;
     rig.ledger.fails_to_find.store(true, Ordering::SeqCst);
-    for answer in append(&mut sequencer, &["a", "b"]).await {
+    for answer in append(&mut pipeline, &["a", "b"]).await {
         assert!(matches!(answer, Err(AppendError::Store(_))));
     }
     rig.ledger.fails_to_find.store(false, Ordering::SeqCst);
     // The stored bytes of a duplicate cannot be read: nothing is said about it either.
     let tail = std::mem::take(&mut rig.ledger.inner.lock().unwrap().tail);
-    for answer in append(&mut sequencer, &["a"]).await {
+    for answer in append(&mut pipeline, &["a"]).await {
         assert!(matches!(answer, Err(AppendError::Store(_))));
     }
     rig.ledger.inner.lock().unwrap().tail = tail;
-    let answers = append(&mut sequencer, &["a", "b"]).await;
+    let answers = append(&mut pipeline, &["a", "b"]).await;
     assert_eq!(places(&answers), [(1, true), (2, false)]);
 }
 
@@ -148,13 +150,13 @@ async fn s_20_entry_too_long() {
     let rig = Rig::new();
     let log = rig.start().await.unwrap();
     let Parts {
-        mut sequencer,
+        mut pipeline,
         mut sealer,
         ..
     } = parts(&log);
     let texts = [65_534, 65_535, 65_536].map(|length| "x".repeat(length));
     let texts = texts.each_ref().map(String::as_str);
-    let answers = append(&mut sequencer, &[texts[0], texts[2], texts[1], "after"]).await;
+    let answers = append(&mut pipeline, &[texts[0], texts[2], texts[1], "after"]).await;
     assert!(matches!(
         answers[1],
         Err(AppendError::EntryTooLong { length: 65_536 })
@@ -174,6 +176,7 @@ fn take(answer: &Answer) -> Sequenced {
         is_duplicate: found.is_duplicate,
         stored: found.stored.clone(),
         published: found.published.clone(),
+        prover: found.prover.clone(),
     }
 }
 
@@ -181,13 +184,13 @@ fn take(answer: &Answer) -> Sequenced {
 async fn store_fails() {
     let rig = Rig::new();
     let log = rig.start().await.unwrap();
-    let Parts { mut sequencer, .. } = parts(&log);
+    let Parts { mut pipeline, .. } = parts(&log);
     rig.plan.strike(0, Fault::Fail);
-    for answer in append(&mut sequencer, &["a", "b"]).await {
+    for answer in append(&mut pipeline, &["a", "b"]).await {
         assert!(matches!(answer, Err(AppendError::Store(_))));
     }
     // Nothing of it is in the tree: the next batch has the same indexes.
-    let answers = append(&mut sequencer, &["c", "a"]).await;
+    let answers = append(&mut pipeline, &["c", "a"]).await;
     assert_eq!(places(&answers), [(1, false), (2, false)]);
 }
 
@@ -196,10 +199,10 @@ async fn unknown() {
     for fault in [Fault::CrashBefore, Fault::CrashAfter] {
         let rig = Rig::new();
         let log = rig.start().await.unwrap();
-        let Parts { mut sequencer, .. } = parts(&log);
+        let Parts { mut pipeline, .. } = parts(&log);
         let before = log.published();
         rig.plan.strike(0, fault);
-        for answer in append(&mut sequencer, &["a", "b"]).await {
+        for answer in append(&mut pipeline, &["a", "b"]).await {
             assert!(matches!(answer, Err(AppendError::Unknown)));
         }
         assert!(log.shared.is_stopped());
@@ -213,13 +216,13 @@ async fn a_second_writer_fences_the_first() {
     let rig = Rig::new();
     let first = rig.start().await.unwrap();
     let second = rig.start().await.unwrap();
-    let Parts { mut sequencer, .. } = parts(&first);
-    for answer in append(&mut sequencer, &["a"]).await {
+    let Parts { mut pipeline, .. } = parts(&first);
+    for answer in append(&mut pipeline, &["a"]).await {
         assert!(matches!(answer, Err(AppendError::Stopped)));
     }
     assert!(first.shared.is_stopped());
-    let Parts { mut sequencer, .. } = parts(&second);
-    assert_eq!(places(&append(&mut sequencer, &["a"]).await), [(1, false)]);
+    let Parts { mut pipeline, .. } = parts(&second);
+    assert_eq!(places(&append(&mut pipeline, &["a"]).await), [(1, false)]);
 }
 
 #[tokio::test]
@@ -227,18 +230,18 @@ async fn times_never_go_back() {
     let rig = Rig::new();
     rig.clock.seconds.store(1000, Ordering::SeqCst);
     let log = rig.start().await.unwrap();
-    let Parts { mut sequencer, .. } = parts(&log);
-    append(&mut sequencer, &["a"]).await;
+    let Parts { mut pipeline, .. } = parts(&log);
+    append(&mut pipeline, &["a"]).await;
     let time = |rig: &Rig| {
         let state = rig.ledger.inner.lock().unwrap().state.clone().unwrap();
         crate::state::LogState::parse(&state).unwrap().time
     };
     let before = time(&rig);
     rig.clock.seconds.store(0, Ordering::SeqCst);
-    append(&mut sequencer, &["b"]).await;
+    append(&mut pipeline, &["b"]).await;
     assert_eq!(time(&rig), before);
     let log = rig.start().await.unwrap();
-    append(&mut parts(&log).sequencer, &["c"]).await;
+    append(&mut parts(&log).pipeline, &["c"]).await;
     assert_eq!(time(&rig), before);
 }
 
@@ -247,8 +250,8 @@ async fn data_beside_the_leaf_is_kept() {
     use crate::Ledger as _;
     let rig = Rig::new();
     let log = rig.start().await.unwrap();
-    let Parts { mut sequencer, .. } = parts(&log);
-    append(&mut sequencer, &["a", "b"]).await;
+    let Parts { mut pipeline, .. } = parts(&log);
+    append(&mut pipeline, &["a", "b"]).await;
     assert_eq!(rig.ledger.read_beside(2).await.unwrap(), b"2");
     assert_eq!(rig.ledger.read_beside(9).await.unwrap(), b"");
 }
@@ -257,8 +260,8 @@ async fn data_beside_the_leaf_is_kept() {
 async fn full() {
     let rig = Rig::new();
     let log = rig.start().await.unwrap();
-    let Parts { mut sequencer, .. } = parts(&log);
-    let answers = append(&mut sequencer, &["a", "full", "b"]).await;
+    let Parts { mut pipeline, .. } = parts(&log);
+    let answers = append(&mut pipeline, &["a", "full", "b"]).await;
     assert!(matches!(answers[1], Err(AppendError::Full)));
     let places = [0, 2].map(|n| Ok(take(&answers[n])));
     assert_eq!(self::places(&places), [(1, false), (2, false)]);
@@ -268,16 +271,16 @@ async fn full() {
 async fn signer() {
     let rig = Rig::new();
     let log = rig.start().await.unwrap();
-    let Parts { mut sequencer, .. } = parts(&log);
+    let Parts { mut pipeline, .. } = parts(&log);
     rig.signer_fails.store(true, Ordering::SeqCst);
     for text in ["a", "a"] {
-        let answers = append(&mut sequencer, &[text]).await;
+        let answers = append(&mut pipeline, &[text]).await;
         assert!(matches!(answers[0], Err(AppendError::Signer(_))));
     }
     assert_eq!(log.published().tree_size, 1);
     rig.signer_fails.store(false, Ordering::SeqCst);
     // It was committed: who comes back is told so, under a checkpoint that covers it.
-    let answers = append(&mut sequencer, &["a"]).await;
+    let answers = append(&mut pipeline, &["a"]).await;
     assert_eq!(places(&answers), [(1, true)]);
     assert_eq!(answers[0].as_ref().unwrap().published.tree_size, 2);
 }
@@ -331,13 +334,13 @@ const BUNDLE: waxseal_tlog::TilePath = waxseal_tlog::TilePath::Entries {
 async fn grow(rig: &Rig, size: usize) {
     let log = rig.start().await.unwrap();
     let Parts {
-        mut sequencer,
+        mut pipeline,
         mut sealer,
         ..
     } = parts(&log);
     let texts: Vec<_> = (0..size).map(|n| format!("entry {n}")).collect();
     let texts: Vec<_> = texts.iter().map(String::as_str).collect();
-    append(&mut sequencer, &texts).await;
+    append(&mut pipeline, &texts).await;
     sealer.seal().await.unwrap();
-    append(&mut sequencer, &["last"]).await;
+    append(&mut pipeline, &["last"]).await;
 }
