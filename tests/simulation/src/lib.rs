@@ -21,20 +21,26 @@
 //! that were read, and compared with what was signed.
 
 mod acknowledgement;
+mod again;
 mod audit;
 mod author;
 mod chance;
 mod connection;
+mod folder;
 mod running;
+mod shim;
 mod source;
 mod trust;
 
 pub use acknowledgement::Acknowledgement;
+pub use again::send_again;
 pub use audit::Audit;
 pub use author::{Author, Entry};
 pub use chance::Chance;
 pub use connection::{Answer, Connection};
-pub use running::{Running, free_port, our, resident_memory};
+pub use folder::copy_folder;
+pub use running::{Running, Variables, free_port, our, resident_memory};
+pub use shim::{Event, Fault, Shim, read_trace};
 pub use source::{Directory, Server, Source};
 pub use trust::{log_key, open};
 

@@ -3,7 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
@@ -15,6 +15,9 @@ const START: Duration = Duration::from_secs(60);
 
 /// How often readiness is asked for.
 const POLL: Duration = Duration::from_millis(2);
+
+/// Names and values of an environment.
+pub type Variables = [(String, PathBuf)];
 
 /// An instance that runs; it is killed with this value.
 #[derive(Debug)]
@@ -32,8 +35,13 @@ impl Running {
     /// # Errors
     /// If it cannot be started.
     pub fn spawn(program: &Path, data: &Path, port: u16) -> Outcome<Self> {
+        Self::spawn_with(program, data, port, &[])
+    }
+
+    fn spawn_with(program: &Path, data: &Path, port: u16, extra: &Variables) -> Outcome<Self> {
         let started = Instant::now();
         let child = Command::new(program)
+            .envs(extra.iter().map(|(name, value)| (name, value)))
             .arg("up")
             .arg("--data")
             .arg(data)
@@ -56,7 +64,20 @@ impl Running {
     /// # Errors
     /// What it printed, if it is not ready in a minute or ends before.
     pub async fn start(program: &Path, data: &Path, port: u16) -> Outcome<(Self, Duration)> {
-        let mut process = Self::spawn(program, data, port)?;
+        Self::start_with(program, data, port, &[]).await
+    }
+
+    /// The same, with variables of its environment.
+    ///
+    /// # Errors
+    /// What it printed, if it is not ready in a minute or ends before.
+    pub async fn start_with(
+        program: &Path,
+        data: &Path,
+        port: u16,
+        extra: &Variables,
+    ) -> Outcome<(Self, Duration)> {
+        let mut process = Self::spawn_with(program, data, port, extra)?;
         while process.started.elapsed() < START {
             if let Some(status) = process.child.try_wait().map_err(text)? {
                 return Err(format!("waxseald ended: {status}\n{}", process.printed()));
@@ -77,6 +98,21 @@ impl Running {
     /// Its process id.
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// How it ended, if it has; it is waited for so long.
+    ///
+    /// # Errors
+    /// The system does not say.
+    pub async fn end(&mut self, patience: Duration) -> Outcome<Option<ExitStatus>> {
+        let begin = Instant::now();
+        loop {
+            let status = self.child.try_wait().map_err(text)?;
+            if status.is_some() || begin.elapsed() >= patience {
+                return Ok(status);
+            }
+            tokio::time::sleep(POLL).await;
+        }
     }
 
     /// Its port.
@@ -102,7 +138,7 @@ impl Running {
     }
 
     /// The end of what it printed.
-    fn printed(&self) -> String {
+    pub fn printed(&self) -> String {
         let printed = std::fs::read_to_string(log_path(&self.data)).unwrap_or_default();
         let lines: Vec<_> = printed.lines().rev().take(20).collect();
         lines.into_iter().rev().collect::<Vec<_>>().join("\n")

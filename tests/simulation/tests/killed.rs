@@ -13,7 +13,7 @@
 //! **Not deterministic.** The seed decides what is written and after which time the process is
 //! killed; the operating system decides what it was doing then.
 //!
-//! Ten rounds on one directory; 200 where `WAXSEAL_SOAK` is set. `WAXSEAL_SEED` repeats a seed.
+//! A hundred rounds on one directory; 1,000 where `WAXSEAL_SOAK` is set. `WAXSEAL_SEED` repeats a seed.
 
 #![allow(
     clippy::disallowed_methods,
@@ -26,7 +26,7 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use waxseal_tests_simulation::{
     Acknowledgement, Audit, Author, Chance, Connection, Directory, ENTRIES, Entry, Outcome,
-    Running, Server, Source as _, free_port, log_key, open, our,
+    Running, Server, Source as _, free_port, log_key, open, our, send_again,
 };
 use waxseal_tlog::{Hash, LogKey, TilePath, leaf_hash};
 
@@ -58,7 +58,7 @@ struct Tally {
 #[tokio::test]
 async fn s_19_killed_under_load_nothing_acknowledged_is_lost() {
     let soak = std::env::var_os("WAXSEAL_SOAK").is_some();
-    let rounds = if soak { 200 } else { 10 };
+    let rounds = if soak { 1000 } else { 100 };
     let seed = match std::env::var("WAXSEAL_SEED") {
         Ok(seed) => seed.parse().expect("WAXSEAL_SEED is a number"),
         Err(_) => u64::from(std::process::id()),
@@ -280,22 +280,4 @@ async fn follow(port: u16, key: &LogKey) -> Outcome<Vec<(u64, Hash)>> {
 async fn connect(port: u16) -> Outcome<Server> {
     let connection = Connection::open(port).await;
     connection.map(Server).map_err(|error| error.to_string())
-}
-
-/// What was not acknowledged is wholly there or not at all: sent again, it is either new or known.
-/// Its index, and whether it was known.
-async fn send_again(server: &mut Server, entry: &Entry) -> Outcome<(u64, bool)> {
-    let answer = server.0.post(ENTRIES, &entry.request).await;
-    let answer = answer.map_err(|error| error.to_string())?;
-    let index = match answer.status {
-        201 => waxseal_formats::TransparencyLogEntry::from_json(&answer.body)
-            .ok()
-            .and_then(|entry| u64::try_from(entry.log_index).ok()),
-        409 => answer
-            .header("x-log-index")
-            .and_then(|index| index.parse().ok()),
-        status => return Err(format!("{status}: {}", answer.text())),
-    };
-    let index = index.ok_or_else(|| format!("no index in {}", answer.text()))?;
-    Ok((index, answer.status == 409))
 }

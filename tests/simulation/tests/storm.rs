@@ -14,8 +14,8 @@ use waxseal_tests_simulation::{
 };
 use waxseal_tlog::{LogKey, leaf_hash};
 
-const CLIENTS: usize = 64;
-const ENTRIES_IN_TURN: usize = 8;
+const CLIENTS: usize = 1000;
+const ENTRIES_IN_TURN: usize = 3;
 
 #[tokio::test]
 async fn a_duplicate_storm_has_one_index() {

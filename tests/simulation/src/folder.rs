@@ -1,0 +1,26 @@
+//! A copy of a data directory, as a backup that knows nothing of logs would make it.
+
+use std::fs;
+use std::path::Path;
+
+use crate::{Outcome, text};
+
+/// Copies a folder with everything in it; permissions stay.
+///
+/// # Errors
+/// Something cannot be read or written.
+pub fn copy_folder(from: &Path, to: &Path) -> Outcome<()> {
+    fs::create_dir_all(to).map_err(text)?;
+    let permissions = fs::metadata(from).map_err(text)?.permissions();
+    fs::set_permissions(to, permissions).map_err(text)?;
+    for entry in fs::read_dir(from).map_err(text)? {
+        let entry = entry.map_err(text)?;
+        let (source, target) = (entry.path(), to.join(entry.file_name()));
+        if entry.file_type().map_err(text)?.is_dir() {
+            copy_folder(&source, &target)?;
+        } else {
+            fs::copy(&source, &target).map_err(text)?;
+        }
+    }
+    Ok(())
+}
