@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use waxseal_crypto::Clock as _;
 use waxseal_crypto_aws_lc::SystemClock;
 use waxseal_identity::IdentityToken;
@@ -52,9 +52,7 @@ fn token(args: &TokenArgs) -> Result<(), Failure> {
     let obtained = login::obtain(&args.login, &instance, &transport);
     let token = services::block_on(obtained)??;
     let text = if args.output.json {
-        let mut object = described(&token);
-        object["token"] = json!(token.expose());
-        object.to_string()
+        told(&token, [("token", json!(token.expose()))])
     } else {
         token.expose().to_owned()
     };
@@ -85,18 +83,21 @@ fn log_out(args: &LogoutArgs) -> Result<(), Failure> {
     }
 }
 
-/// What a token says, without the token.
-fn described(token: &IdentityToken) -> Value {
-    json!({
-        "ok": true,
-        "identity": token.challenge(),
-        "issuer": token.issuer(),
-        "provider": token.connector(),
-        "subject": token.subject(),
-        "email": token.email(),
-        "audiences": token.audiences().collect::<Vec<_>>(),
-        "expires": token.expires().to_string(),
-    })
+/// What a token says, and something more, as an object. The token is not in it.
+fn told<const N: usize>(token: &IdentityToken, more: [(&str, Value); N]) -> String {
+    let members = [
+        ("ok", json!(true)),
+        ("identity", json!(token.challenge())),
+        ("issuer", json!(token.issuer())),
+        ("provider", json!(token.connector())),
+        ("subject", json!(token.subject())),
+        ("email", json!(token.email())),
+        ("audiences", json!(token.audiences().collect::<Vec<_>>())),
+        ("expires", json!(token.expires().to_string())),
+    ];
+    let all = members.into_iter().chain(more);
+    let object: Map<String, Value> = all.map(|(name, value)| (name.to_owned(), value)).collect();
+    Value::Object(object).to_string()
 }
 
 /// Shows who a token says one is.
@@ -106,10 +107,11 @@ fn show(token: &IdentityToken, source: Source, output: OutputArgs) -> Result<(),
         .unix_seconds()
         .saturating_sub(SystemClock.now().unix_seconds());
     if output.json {
-        let mut object = described(token);
-        object["source"] = json!(source.name());
-        object["expired"] = json!(left <= 0);
-        return write(&object.to_string());
+        let more = [
+            ("source", json!(source.name())),
+            ("expired", json!(left <= 0)),
+        ];
+        return write(&told(token, more));
     }
     if output.quiet {
         return Ok(());
