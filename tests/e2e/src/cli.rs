@@ -29,19 +29,28 @@ impl Outcome {
 
 /// Runs `waxseal` in a folder, without a terminal and with no other variables than those.
 pub async fn waxseal(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Outcome {
-    let mut command = tokio::process::Command::new(program());
-    command
-        .args(arguments)
-        .current_dir(folder)
-        .env_clear()
+    let mut command = start(folder, arguments);
+    let output = command
         .envs(variables.iter().copied())
-        .stdin(Stdio::null());
-    let output = command.output().await.unwrap();
+        .output()
+        .await
+        .unwrap();
     Outcome {
         code: output.status.code().unwrap_or(-1),
         stdout: String::from_utf8(output.stdout).unwrap(),
         stderr: String::from_utf8(output.stderr).unwrap(),
     }
+}
+
+/// The program, ready to start in a folder, with nothing of our environment.
+pub fn start(folder: &Path, arguments: &[&str]) -> tokio::process::Command {
+    let mut command = tokio::process::Command::new(program());
+    command
+        .args(arguments)
+        .current_dir(folder)
+        .env_clear()
+        .stdin(Stdio::null());
+    command
 }
 
 /// The program as cargo builds it now: a test of another package cannot ask for its path.

@@ -24,7 +24,7 @@ mod liar;
 mod oracle;
 mod proxy;
 
-pub use cli::{Outcome, waxseal};
+pub use cli::{Outcome, start, waxseal};
 pub use client::{Client, statement, verify_artifact, verify_policy};
 pub use deployment::{Deployment, e2e, e2e_alone, e2e_with_other};
 pub use forgery::{Forgery, Scts};

@@ -11,6 +11,7 @@
 mod authority;
 mod cli;
 mod common;
+mod device;
 mod log;
 mod loopback;
 mod recovery;
