@@ -5,6 +5,7 @@
 //! its own and a directory of its own, and ended by its process id.
 
 mod dialogue;
+mod letters;
 mod mail_server;
 mod stage;
 mod visitor;
@@ -12,6 +13,7 @@ mod visitor;
 use std::path::{Path, PathBuf};
 
 pub use dialogue::converse;
+pub use letters::Letters;
 pub use mail_server::{MailServer, mail_setup};
 pub use stage::{Mails, Play, Stage, on_stage};
 pub use visitor::{Attempt, Page, REDIRECT, Visitor};

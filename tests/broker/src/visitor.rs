@@ -79,6 +79,11 @@ impl Visitor {
         }
     }
 
+    /// Goes on over other connections, with its cookies.
+    pub fn move_to(&mut self, transport: Arc<ReqwestTransport>) {
+        self.transport = transport;
+    }
+
     /// Sends one request, with the cookies, and keeps those that come back.
     ///
     /// # Errors
