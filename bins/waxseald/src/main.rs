@@ -13,6 +13,9 @@ use args::{Args, Command};
 
 fn main() -> ExitCode {
     let Command::Up(up) = Args::parse().command;
+    if let Err(error) = waxseal_serve::forbid_core_dumps() {
+        return say::failure(&anyhow::Error::new(error).context("core dumps cannot be forbidden"));
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -6,7 +6,7 @@
 //!
 //! **In scope.** [`Listen`] and [`serve`]; [`Chassis`], the rules around a merged router;
 //! [`accepting`], the rules of one route; [`Problem`]; [`Health`]; [`Meter`]; [`telemetry`];
-//! [`Shutdown`] and [`Fatal`].
+//! [`Shutdown`] and [`Fatal`]; [`forbid_core_dumps`].
 //!
 //! **Out of scope.** Routes and their meaning: each server brings its own router. Several routers
 //! are merged first and wrapped once, so that one process serves them at one origin. Certificates
@@ -35,6 +35,7 @@
 mod accept;
 mod chassis;
 mod connection;
+mod core_dump;
 mod fatal;
 mod health;
 mod host;
@@ -49,6 +50,7 @@ mod tls;
 
 pub use accept::{Accepts, BODY_GRACE, BODY_MIN_RATE, BODY_TOTAL, accepting};
 pub use chassis::{Chassis, RequestId, UNDECLARED_BODY};
+pub use core_dump::forbid_core_dumps;
 pub use fatal::{BoxError, Fatal};
 pub use health::{Health, NotReady, PROBE_DEADLINE};
 pub use host::HostCheck;
