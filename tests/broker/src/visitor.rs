@@ -146,6 +146,23 @@ impl Visitor {
         self.send(Request::post(url, FORM, body.into_bytes())).await
     }
 
+    /// Posts JSON, without following.
+    ///
+    /// # Errors
+    /// If it is no URL, or nobody answers.
+    pub async fn post_json(&mut self, url: &str, body: &str) -> Result<Page, String> {
+        let url = Url::parse(url).map_err(|error| format!("{url}: {error}"))?;
+        let body = body.as_bytes().to_vec();
+        self.send(Request::post(url, "application/json", body))
+            .await
+    }
+
+    /// The cookies that it has.
+    #[must_use]
+    pub fn cookies(&self) -> BTreeMap<String, String> {
+        self.cookies.clone()
+    }
+
     /// Follows redirects as long as they stay at the same origin.
     ///
     /// # Errors

@@ -248,7 +248,8 @@ async fn afterwards(
             let page = page.clone();
             match finish(&mut login, &page, &address, mailbox).await {
                 Ok(code) => code,
-                Err(_) => return Ok(()),
+                Err(error) if error.starts_with("its session") => return Ok(()),
+                Err(error) => return Err(error),
             }
         }
         Reached::Granted(code) => code.clone(),

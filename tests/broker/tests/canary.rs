@@ -1,0 +1,342 @@
+//! Secrets that turn up nowhere: a mailed code, an authorization code, tokens, cookies, the mail
+//! server's password, in the log at its most talkative, in metrics, in pages that refuse, on the
+//! command line, in the store, in a core file (S-56).
+
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on has failed"
+)]
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::{Command, ExitCode};
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use libtest_mimic::{Arguments, Failed, Trial};
+use serde_json::json;
+use waxseal_tests_broker::{Attempt, Letters, MailServer, Page, REDIRECT, Visitor};
+use waxseal_tests_interop::{Instance, Setup, Tool, block_on, free_port, our, trial};
+
+/// Not the address of the examples that the greeting prints.
+const PERSON: &str = "canary-person@example.com";
+
+const PASSWORD: &str = "CANARY-password-of-the-mail-server";
+
+fn main() -> ExitCode {
+    let trials = vec![
+        trial("secrets turn up nowhere", &[Tool::PythonParts], nowhere),
+        Trial::test("no core file is left", no_core),
+    ];
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
+
+/// Secrets by name, and texts that must not hold them.
+#[derive(Default)]
+struct Canaries {
+    secrets: Vec<(String, String)>,
+    texts: Vec<(String, Vec<u8>)>,
+}
+
+impl Canaries {
+    fn secret(&mut self, name: &str, value: &str) {
+        assert!(value.len() >= 8, "{name} is too short to look for: {value}");
+        self.secrets.push((name.to_owned(), value.to_owned()));
+        // A token's parts say as much as the whole: the signature is what makes it one.
+        if let Some((_, signature)) = value.rsplit_once('.') {
+            self.secrets
+                .push((format!("{name}'s signature"), signature.to_owned()));
+        }
+    }
+
+    fn text(&mut self, name: &str, text: &[u8]) {
+        self.texts.push((name.to_owned(), text.to_owned()));
+    }
+
+    /// A page that refuses: its text and its fields.
+    fn refusal(&mut self, name: &str, page: &Page) {
+        assert!(page.status >= 400, "{name} is no refusal: {}", page.body);
+        let fields: Vec<_> = page.response.headers.iter().collect();
+        self.text(name, format!("{fields:?}\n{}", page.body).as_bytes());
+    }
+
+    fn found(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        for (place, text) in &self.texts {
+            for (name, secret) in &self.secrets {
+                let encoded = STANDARD.encode(secret);
+                for form in [
+                    secret.as_str(),
+                    &grouped(secret),
+                    encoded.trim_end_matches('='),
+                ] {
+                    if text
+                        .windows(form.len())
+                        .any(|window| window == form.as_bytes())
+                    {
+                        found.push(format!("{name} in {place}"));
+                    }
+                }
+            }
+        }
+        found.dedup();
+        found
+    }
+}
+
+/// As a mail shows a code.
+fn grouped(code: &str) -> String {
+    match code.split_at_checked(4) {
+        Some((first, rest)) if code.len() == 8 => format!("{first} {rest}"),
+        _ => code.to_owned(),
+    }
+}
+
+fn nowhere() -> Result<(), Failed> {
+    let server =
+        json!({"tls": "tls", "names": ["localhost"], "user": "sigstore", "password": PASSWORD});
+    let server = MailServer::start(&server)?;
+    let password = server.folder().join("password");
+    std::fs::write(&password, PASSWORD)?;
+    std::fs::set_permissions(&password, std::fs::Permissions::from_mode(0o600))?;
+    let mut setup = Setup::default();
+    setup.config = format!(
+        "[smtp]\nhost = \"localhost\"\nport = {}\nfrom = \"sigstore@example.com\"\n\
+         allow_domains = [\"example.com\"]\nusername = \"sigstore\"\npassword_file = \"{}\"\n\
+         [log]\nfilter = \"trace\"\nformat = \"json\"\n",
+        server.port(),
+        password.display()
+    );
+    setup.environment = vec![("SSL_CERT_FILE".to_owned(), server.authority().into())];
+    setup.mailbox = Some(server.folder().to_owned());
+    let instance = Instance::start_with(setup)?;
+    let mut canaries = Canaries::default();
+    canaries.secret("the mail server's password", PASSWORD);
+    block_on(log_in(&instance, &mut canaries))?;
+
+    let printed = instance.printed();
+    assert!(
+        printed.contains("code_sent") && printed.contains("granted"),
+        "audit lines"
+    );
+    assert!(!printed.contains(PERSON), "an address in the log");
+    canaries.text("the log", printed.as_bytes());
+    let id = instance.id().expect("it runs");
+    canaries.text(
+        "the command line",
+        &std::fs::read(format!("/proc/{id}/cmdline"))?,
+    );
+    canaries.text(
+        "the environment",
+        &std::fs::read(format!("/proc/{id}/environ"))?,
+    );
+    for name in ["broker/state.redb", "waxseald.toml"] {
+        let path = instance.data().join(name);
+        if path.exists() {
+            canaries.text(name, &std::fs::read(path)?);
+        }
+    }
+    for entry in std::fs::read_dir(instance.data().join("client"))? {
+        let path = entry?.path();
+        canaries.text(&path.display().to_string(), &std::fs::read(&path)?);
+    }
+    let places = canaries.texts.len();
+    assert!(
+        places > 15 && canaries.secrets.len() > 10,
+        "{places} places"
+    );
+    // What looks for canaries finds one.
+    let mut control = Canaries::default();
+    control.secret("a code", "12345678");
+    control.text("a line", b"Your code: 1234 5678");
+    assert_eq!(control.found().len(), 1);
+    assert_eq!(canaries.found(), [""; 0]);
+    Ok(())
+}
+
+/// A log-in with every mistake that a page answers, and every secret that there is.
+async fn log_in(instance: &Instance, canaries: &mut Canaries) -> Result<(), String> {
+    let letters = Letters::new(instance.mailbox());
+    let issuer = instance.issuer();
+    let mut visitor = Visitor::new()?;
+    let attempt = Attempt::new(&issuer)?;
+    canaries.secret("the verifier", &attempt.verifier);
+    let page = visitor.visit(&attempt.url()).await?;
+    for (_, cookie) in visitor.cookies() {
+        canaries.secret("a cookie", &cookie);
+    }
+    let (_, fields) = page.form("email").ok_or("no page for an address")?;
+    canaries.secret(
+        "the log-in's secret",
+        fields.get("request").ok_or("no request")?,
+    );
+
+    let mut stranger = Visitor::new()?;
+    let stolen = stranger.get(page.url.as_str()).await?;
+    let refused = visitor.fill(&page, "email", "no address").await?;
+    // These two pages are told the log-in's secret: it is in their forms, or in their URL.
+    canaries.text("another browser's page", &without(&stolen.body, &fields));
+    canaries.text("a bad address", &without(&refused.body, &fields));
+
+    let page = visitor.fill(&page, "email", PERSON).await?;
+    let mailed = letters.code(PERSON).await.ok_or("no mail")?;
+    canaries.secret("the mailed code", &mailed);
+    let wrong = format!(
+        "{:08}",
+        (mailed.parse::<u32>().unwrap_or(0) + 1) % 100_000_000
+    );
+    let refused = visitor.fill(&page, "code", &wrong).await?;
+    canaries.text("a wrong code", &without(&refused.body, &fields));
+    let refused = visitor
+        .fill(&page, "code", &format!("{mailed}x{mailed}"))
+        .await?;
+    canaries.text("no code", &without(&refused.body, &fields));
+    let again = visitor.fill(&page, "email", PERSON).await;
+    if let Ok(again) = again {
+        canaries.text("too many codes", &without(&again.body, &fields));
+    }
+    let answer = visitor.fill(&page, "code", &mailed).await?;
+    let code = answer.parameter("code").ok_or("no code")?;
+    canaries.secret("the authorization code", &code);
+    let again = visitor.fill(&page, "code", &mailed).await?;
+    canaries.refusal("a finished log-in", &again);
+
+    // The code with each thing wrong that an error could repeat.
+    let token = format!("{issuer}/token");
+    let verifier = attempt.verifier.as_str();
+    let mut second = Attempt::new(&issuer)?;
+    for (name, form) in [
+        ("no verifier", vec![("code", code.as_str())]),
+        (
+            "a code twice",
+            vec![("code", code.as_str()), ("code", code.as_str())],
+        ),
+        (
+            "a secret",
+            vec![
+                ("code", code.as_str()),
+                ("client_secret", "CANARY-client-secret"),
+            ],
+        ),
+        (
+            "another grant",
+            vec![
+                ("grant_type", "password"),
+                ("password", "CANARY-password-of-a-person"),
+            ],
+        ),
+    ] {
+        let mut form = form;
+        if name != "another grant" {
+            form.push(("grant_type", "authorization_code"));
+        }
+        form.extend([("client_id", "sigstore"), ("redirect_uri", REDIRECT)]);
+        let page = visitor.post(&token, &form).await?;
+        canaries.refusal(name, &page);
+    }
+    canaries.secret("a client secret", "CANARY-client-secret");
+    canaries.secret("a person's password", "CANARY-password-of-a-person");
+    let tokens = visitor.exchange(&attempt, &code).await?;
+    let tokens = tokens.json();
+    let name = |name: &str| tokens.get(name).and_then(|t| t.as_str()).map(str::to_owned);
+    let id_token = name("id_token").ok_or("no ID token")?;
+    let access_token = name("access_token").ok_or("no access token")?;
+    canaries.secret("the ID token", &id_token);
+    canaries.secret("the access token", &access_token);
+    second.verifier = verifier.to_owned();
+    let replayed = visitor.exchange(&second, &code).await?;
+    canaries.refusal("a replayed code", &replayed);
+
+    // Tokens where they do not belong.
+    for (name, url) in [
+        (
+            "a token in a URL",
+            format!("{issuer}/userinfo?access_token={access_token}"),
+        ),
+        ("a code in a path", format!("{issuer}/token/{code}")),
+        (
+            "a token in a path",
+            format!("{}/api/v2/{id_token}", instance.url()),
+        ),
+    ] {
+        let page = visitor.get(&url).await?;
+        canaries.refusal(name, &page);
+    }
+    for (name, address) in [
+        ("the authority's answer", "/api/v2/signingCert"),
+        ("the log's answer", "/api/v2/log/entries"),
+    ] {
+        let body = json!({"credentials": {"oidcIdentityToken": format!("{id_token}x")}});
+        let url = format!("{}{address}", instance.url());
+        let page = visitor.post_json(&url, &body.to_string()).await?;
+        canaries.refusal(name, &page);
+    }
+    let metrics = visitor.get(&format!("{}/metrics", instance.url())).await?;
+    assert!(metrics.body.contains("waxseal_broker_logins_total"));
+    canaries.text("the metrics", metrics.body.as_bytes());
+    for path in ["/", "/auth/.well-known/openid-configuration", "/auth/keys"] {
+        let page = visitor.get(&format!("{}{path}", instance.url())).await?;
+        canaries.text(path, page.body.as_bytes());
+    }
+    Ok(())
+}
+
+/// A page of the log-in's own browser without the field that names the log-in.
+fn without(body: &str, fields: &std::collections::BTreeMap<String, String>) -> Vec<u8> {
+    let request = fields.get("request").cloned().unwrap_or_default();
+    body.replace(&request, "").into_bytes()
+}
+
+/// A server that dies badly, in a place where the system would leave its memory as a file.
+fn no_core() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let here = folder.path();
+    let script = "ulimit -c unlimited && exec \"$@\"";
+    let address = format!("localhost:{}", free_port()?);
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", script, "sh"])
+        .arg(our("waxseald"))
+        .args(["up", "--data", "data", "--listen", &address])
+        .current_dir(here)
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null());
+    let mut child = command.spawn()?;
+    let id = child.id();
+    let begun = Instant::now();
+    while !here.join("data/client/trust_config.json").exists() {
+        if begun.elapsed() > Duration::from_secs(60) {
+            child.kill()?;
+            return Err("it does not start".into());
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let limits = std::fs::read_to_string(format!("/proc/{id}/limits"))?;
+    let line = limits
+        .lines()
+        .find(|line| line.starts_with("Max core file size"));
+    let line = line.ok_or("no such limit")?;
+    let words: Vec<_> = line.split_whitespace().collect();
+    // Another program of this user may not look into it: then its files belong to nobody but root.
+    let aborted = Command::new("kill")
+        .args(["-ABRT", &id.to_string()])
+        .status()?;
+    assert!(aborted.success());
+    let status = child.wait()?;
+    assert!(
+        status.code().is_none(),
+        "it was ended by the signal: {status}"
+    );
+    assert!(words.ends_with(&["0", "0", "bytes"]), "{line}");
+    #[cfg(unix)]
+    {
+        use std::os::unix::process::ExitStatusExt as _;
+        assert!(!status.core_dumped(), "its memory was left as a file");
+    }
+    for entry in std::fs::read_dir(here)? {
+        let name = entry?.file_name();
+        assert_eq!(name, "data", "left behind: {}", name.display());
+    }
+    Ok(())
+}
