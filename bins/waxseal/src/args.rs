@@ -3,7 +3,11 @@
 mod identities;
 mod identity;
 mod inspect;
+<<<<<<< HEAD
 mod login;
+=======
+mod log;
+>>>>>>> c71fcaa (Check a whole log from anywhere with waxseal log fsck)
 mod sign;
 mod verify;
 
@@ -17,8 +21,13 @@ pub(crate) use identity::{
     WhoamiArgs,
 };
 pub(crate) use inspect::InspectArgs;
+<<<<<<< HEAD
 pub(crate) use login::{FlowArgs, LoginArgs};
 pub(crate) use sign::{AttestArgs, BundleArgs, ServiceArgs, SignArgs, SignerArgs};
+=======
+pub(crate) use log::{FsckArgs, LogCommand, LogCommandArgs};
+pub(crate) use sign::{AttestArgs, BundleArgs, LoginArgs, ServiceArgs, SignArgs, SignerArgs};
+>>>>>>> c71fcaa (Check a whole log from anywhere with waxseal log fsck)
 pub(crate) use verify::VerifyArgs;
 
 /// Signs and verifies with identities instead of keys.
@@ -37,6 +46,7 @@ pub(crate) enum Command {
     Verify(Box<VerifyArgs>),
     Inspect(InspectArgs),
     Identity(IdentityCommandArgs),
+    Log(LogCommandArgs),
 }
 
 impl Command {
@@ -47,7 +57,16 @@ impl Command {
             Self::Attest(args) => &args.output,
             Self::Verify(args) => &args.output,
             Self::Inspect(args) => &args.output,
+<<<<<<< HEAD
             Self::Identity(args) => args.command.output(),
+=======
+            Self::Log(LogCommandArgs {
+                command: LogCommand::Fsck(args),
+            }) => &args.output,
+            Self::Identity(IdentityCommandArgs {
+                command: IdentityCommand::Token(args),
+            }) => &args.output,
+>>>>>>> c71fcaa (Check a whole log from anywhere with waxseal log fsck)
         }
     }
 }

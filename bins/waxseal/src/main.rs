@@ -12,6 +12,7 @@ mod discover;
 mod identity;
 mod inspect;
 mod keys;
+mod log;
 mod login;
 mod outcome;
 mod panics;
@@ -55,6 +56,7 @@ fn run(command: &Command) -> Result<(), Class> {
         Command::Verify(args) => verify::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Identity(args) => identity::run(args),
+        Command::Log(args) => log::run(args),
     }
     .map_err(|failed| {
         if let Failed::With(failure) = &failed {

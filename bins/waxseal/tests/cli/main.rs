@@ -10,6 +10,7 @@
 mod identity;
 mod inspect;
 mod issuer;
+mod log;
 mod login;
 mod made;
 mod mutations;
