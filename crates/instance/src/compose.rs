@@ -21,7 +21,7 @@ use waxseal_tlog::{KeyName, NameError, NoteKeyError, NoteSigner, Origin, Signatu
 use waxseal_transport::Transport;
 use waxseal_tsa_server::{self as tsa, TsaServer};
 
-use crate::{InstanceUrl, Keys, RouterTransport, Settings, page, trust_config};
+use crate::{InstanceUrl, Keys, LogWitnessError, RouterTransport, Settings, page, trust_config};
 
 /// The world, as an instance sees it.
 #[derive(Clone)]
@@ -90,6 +90,9 @@ pub enum ComposeError {
     /// The broker.
     #[error("the identity broker does not start")]
     Broker(#[from] broker::StartError),
+    /// The log's witnesses.
+    #[error("the transparency log does not start")]
+    LogWitnesses(#[from] LogWitnessError),
     /// The log.
     #[error("the transparency log does not start")]
     Log(#[source] log::StartError),
@@ -140,7 +143,7 @@ impl Instance {
         let ring = Arc::new(ring);
         let tsa = timestamp_authority(keys, &world, &meter)?;
         let ct = ct_log(&url, keys, stores.ct, &world, &meter).await?;
-        let log = artifact_log(&url, keys, stores.log, &world, &meter).await?;
+        let log = artifact_log(settings, keys, stores.log, &world, &meter).await?;
         // The authority reaches the CT log without a socket; in another process it would be the
         // same requests.
         let mounted = Router::new().nest("/ct", ct.router());
@@ -407,26 +410,28 @@ fn timestamp_authority(
 }
 
 async fn artifact_log(
-    url: &InstanceUrl,
+    settings: &Settings,
     keys: &Keys,
     stores: LogStores,
     world: &World,
     meter: &Meter,
 ) -> Result<LogServer, ComposeError> {
     // Clients know a log by the bare host of its URL (clients.md §0.4).
-    let signer = note_signer(url.host(), SignatureKind::Ed25519, &keys.log)?;
-    let config = log::Config::new(Origin::new(url.host())?);
+    let name = settings.url.host();
+    let signers = vec![note_signer(name, SignatureKind::Ed25519, &keys.log)?];
+    let origin = Origin::new(name)?;
+    let witnesses = &settings.transparency_log;
     let context = log::Context {
         provider: world.provider,
         clock: Arc::clone(&world.clock),
-        signers: vec![signer],
-        cosigners: None,
+        cosigners: witnesses.cosigners(&origin, &signers, world, meter)?,
+        signers,
         ledger: stores.ledger,
         objects: stores.objects,
         personality: Arc::new(ArtifactLog::new(world.provider)),
         meter: meter.clone(),
     };
-    LogServer::new(config, context)
+    LogServer::new(log::Config::new(origin), context)
         .await
         .map_err(ComposeError::Log)
 }

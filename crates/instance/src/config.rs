@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use waxseal_identity_server::{ExchangeIssuer, KeyPolicy, SmtpConfig, SmtpTls};
 
-use crate::{InstanceUrl, InstanceUrlError};
+use crate::{InstanceUrl, InstanceUrlError, TransparencyLog};
 
 /// Where an instance listens unless told otherwise.
 pub const DEFAULT_LISTEN: &str = "localhost:8383";
@@ -37,6 +37,8 @@ pub struct Config {
     pub token_exchange: Vec<ExchangeIssuer>,
     /// How the log is written.
     pub log: Option<LogOutput>,
+    /// The transparency log's witnesses.
+    pub transparency_log: Option<TransparencyLog>,
 }
 
 /// PEM files for TLS.
@@ -152,6 +154,8 @@ pub struct Settings {
     pub token_exchange: Vec<ExchangeIssuer>,
     /// How the log is written.
     pub log: LogOutput,
+    /// The transparency log's witnesses.
+    pub transparency_log: TransparencyLog,
 }
 
 /// Why a configuration is refused.
@@ -285,6 +289,7 @@ impl Config {
             tokens: self.tokens.unwrap_or_default(),
             token_exchange: self.token_exchange,
             log: self.log.unwrap_or_default(),
+            transparency_log: self.transparency_log.unwrap_or_default(),
         })
     }
 }

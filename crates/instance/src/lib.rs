@@ -36,6 +36,7 @@ mod compose;
 mod config;
 mod data;
 mod demo;
+mod log_witnesses;
 mod login;
 mod page;
 mod provision;
@@ -54,6 +55,7 @@ pub use config::{
 };
 pub use data::{BROKER_KEYS, CONFIG_FILE, DataDir, DataError, Part};
 pub use demo::{DEMO_IDENTITY, DemoError, DemoStep, demonstrate};
+pub use log_witnesses::{LogWitnessError, TransparencyLog, WitnessMode};
 pub use login::{EmailLoginError, Mailbox, OutboxReader, browse_login, email_login};
 pub use provision::{AUTHORITY_LIFETIME, BACKDATE, Keys, ProvisionError, provision};
 pub use router_transport::{Nowhere, RouterTransport};
