@@ -3,11 +3,8 @@
 mod identities;
 mod identity;
 mod inspect;
-<<<<<<< HEAD
-mod login;
-=======
 mod log;
->>>>>>> c71fcaa (Check a whole log from anywhere with waxseal log fsck)
+mod login;
 mod sign;
 mod verify;
 
@@ -21,13 +18,9 @@ pub(crate) use identity::{
     WhoamiArgs,
 };
 pub(crate) use inspect::InspectArgs;
-<<<<<<< HEAD
+pub(crate) use log::{FsckArgs, LogCommand, LogCommandArgs};
 pub(crate) use login::{FlowArgs, LoginArgs};
 pub(crate) use sign::{AttestArgs, BundleArgs, ServiceArgs, SignArgs, SignerArgs};
-=======
-pub(crate) use log::{FsckArgs, LogCommand, LogCommandArgs};
-pub(crate) use sign::{AttestArgs, BundleArgs, LoginArgs, ServiceArgs, SignArgs, SignerArgs};
->>>>>>> c71fcaa (Check a whole log from anywhere with waxseal log fsck)
 pub(crate) use verify::VerifyArgs;
 
 /// Signs and verifies with identities instead of keys.
@@ -57,16 +50,10 @@ impl Command {
             Self::Attest(args) => &args.output,
             Self::Verify(args) => &args.output,
             Self::Inspect(args) => &args.output,
-<<<<<<< HEAD
             Self::Identity(args) => args.command.output(),
-=======
             Self::Log(LogCommandArgs {
                 command: LogCommand::Fsck(args),
             }) => &args.output,
-            Self::Identity(IdentityCommandArgs {
-                command: IdentityCommand::Token(args),
-            }) => &args.output,
->>>>>>> c71fcaa (Check a whole log from anywhere with waxseal log fsck)
         }
     }
 }

@@ -31,6 +31,8 @@ pub enum Tool {
     /// What stands around the broker, from PyPI: the path is that of a Python that can import
     /// aiosmtpd and authlib.
     PythonParts,
+    /// The checker of whole logs of Tessera, the library under rekor-tiles.
+    TesseraFsck,
     /// A browser: the system's, or one that is installed from the system's own packages.
     Chromium,
 }
@@ -41,7 +43,7 @@ pub struct Unavailable(pub String);
 
 impl Tool {
     /// Every program.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Python,
         Self::Js,
         Self::Cosign,
@@ -50,6 +52,7 @@ impl Tool {
         Self::TimestampAuthority,
         Self::NodeParts,
         Self::PythonParts,
+        Self::TesseraFsck,
         Self::Chromium,
     ];
 
@@ -86,6 +89,7 @@ impl Tool {
             Self::Cosign => root.join("go/cosign"),
             Self::RekorTiles => root.join("go/posix"),
             Self::Fulcio => root.join("go/fulcio"),
+            Self::TesseraFsck => root.join("go/fsck"),
             Self::TimestampAuthority => root.join("go/timestamp-server"),
             Self::NodeParts => root.join("web/node_modules/node/bin/node"),
             Self::PythonParts => root.join("web-python/bin/python"),
@@ -110,6 +114,7 @@ impl Tool {
             Self::Cosign => go(&root, "cosign", None),
             Self::RekorTiles => go(&root, "rekor-tiles", Some(NEWER_GO)),
             Self::Fulcio => go(&root, "fulcio", Some(NEWER_GO)),
+            Self::TesseraFsck => go(&root, "tessera-fsck", Some(NEWER_GO)),
             Self::TimestampAuthority => go(&root, "timestamp-authority", Some(NEWER_GO)),
         }
     }

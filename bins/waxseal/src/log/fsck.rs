@@ -197,9 +197,9 @@ fn say(args: &FsckArgs, opened: &Opened, sum: &Sum, took: Duration) -> Result<()
         return Ok(());
     } else {
         let mut text = format!(
-            "{}: {} entries, every one under the signed root\n  root      {root}\n",
+            "{}: {}, under the signed root\n  root      {root}\n",
             visible(origin),
-            checkpoint.tree_size(),
+            entries(checkpoint.tree_size()),
         );
         if args.witness_policy.is_some() {
             text += &format!("  cosigned  by {} witnesses, a quorum\n", opened.cosigned);
@@ -216,6 +216,13 @@ fn say(args: &FsckArgs, opened: &Opened, sum: &Sum, took: Duration) -> Result<()
     stdout
         .write_all(text.as_bytes())
         .map_err(|error| unwritable(&error))
+}
+
+fn entries(count: u64) -> String {
+    match count {
+        1 => "its one entry is".to_owned(),
+        count => format!("all {count} entries are"),
+    }
 }
 
 /// How far it is, for a person who waits.

@@ -1,0 +1,265 @@
+//! Whole logs, read by somebody else: ours by Tessera's checker and by a file server, theirs by us.
+
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on has failed"
+)]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use libtest_mimic::{Arguments, Failed};
+use waxseal_crypto::{Input, LocalSigner, SignatureAlgorithm, sha256};
+use waxseal_tests_interop::{Instance, Server, Tool, block_on, free_port, our, output, run, trial};
+use waxseal_tlog::{KeyName, NoteKey, SignatureKind};
+use waxseal_transport::{Request, Transport as _};
+use waxseal_transport_reqwest::ReqwestTransport;
+
+/// More than one full tile, and a partial one.
+const ENTRIES: usize = 300;
+
+/// How long something may take to happen here: the machine may be busy.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn main() -> ExitCode {
+    let trials = vec![
+        trial(
+            "Tessera's fsck accepts our log",
+            &[Tool::TesseraFsck],
+            tessera_checks_ours,
+        ),
+        trial(
+            "a file server gives the bytes of the running log",
+            &[Tool::PythonParts],
+            a_file_server_gives_the_same,
+        ),
+        trial(
+            "our fsck accepts the log of rekor-tiles",
+            &[Tool::RekorTiles],
+            we_check_rekor_tiles,
+        ),
+    ];
+    libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
+}
+
+fn tessera_checks_ours() -> Result<(), Failed> {
+    let instance = written()?;
+    let folder = tempfile::tempdir()?;
+    let key = folder.path().join("log.vkey");
+    std::fs::write(&key, vkey(&instance)?)?;
+    let tiles = format!("file://{}/", tiles(&instance).display());
+    for url in [tiles, format!("{}/", instance.url())] {
+        let mut fsck = Command::new(path(Tool::TesseraFsck)?);
+        fsck.arg(format!("--storage_url={url}"))
+            .arg(format!("--public_key={}", key.display()))
+            .arg("--ui=false");
+        run(&mut fsck)?;
+    }
+    // What it finds is found: one flipped bit in an entry.
+    let bundle = tiles_file(&instance, "tile/entries/000");
+    let mut bytes = std::fs::read(&bundle)?;
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&bundle, bytes)?;
+    let mut fsck = our_fsck(&tiles_file(&instance, ""));
+    fsck.arg("--instance").arg(instance.data());
+    let said = run(&mut fsck).unwrap_err();
+    assert!(said.contains("log-altered"), "{said}");
+    Ok(())
+}
+
+/// A reader of tiles must not see which of the two it reads.
+fn a_file_server_gives_the_same() -> Result<(), Failed> {
+    let instance = written()?;
+    let port = free_port()?;
+    let folder = tempfile::tempdir()?;
+    let mut command = Command::new(path(Tool::PythonParts)?);
+    command
+        .args(["-m", "http.server", "--bind", "127.0.0.1"])
+        .arg("--directory")
+        .arg(tiles(&instance))
+        .arg(port.to_string());
+    let _files = Server::start(&mut command, &folder.path().join("log"))?;
+    let plain = format!("http://127.0.0.1:{port}");
+    wait_until(|| get(&format!("{plain}/checkpoint")).is_ok())?;
+    let names = files_below(&tiles(&instance), Path::new(""));
+    assert!(names.iter().any(|name| name.starts_with("tile/entries/")));
+    assert!(names.len() >= 6, "{names:?}");
+    for name in &names {
+        let from_file = get(&format!("{plain}/{name}"))?;
+        assert_eq!(
+            get(&format!("{}/{name}", instance.url()))?,
+            from_file,
+            "{name}"
+        );
+        let upstream = format!("{}/api/v2/{name}", instance.url());
+        assert_eq!(get(&upstream)?, from_file, "{name}");
+    }
+    for url in [plain, instance.url()] {
+        let mut fsck = our_fsck(Path::new(&url));
+        run(fsck.arg("--instance").arg(instance.data()))?;
+    }
+    Ok(())
+}
+
+fn we_check_rekor_tiles() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let provider = waxseal_crypto_aws_lc::provider();
+    let key = provider.generate(SignatureAlgorithm::Ed25519).unwrap();
+    let signer = provider.signer(&key, SignatureAlgorithm::Ed25519).unwrap();
+    let (private, public) = (folder.path().join("log.pem"), folder.path().join("log.pub"));
+    std::fs::write(&private, key.to_pem().as_bytes())?;
+    std::fs::write(&public, signer.public_key().to_pem())?;
+    let (http, grpc, metrics) = (free_port()?, free_port()?, free_port()?);
+    let storage = folder.path().join("rekor");
+    let mut command = Command::new(path(Tool::RekorTiles)?);
+    command
+        .args(["serve", "--hostname", "log.local"])
+        .args(["--checkpoint-interval", "100ms", "--batch-max-age", "50ms"])
+        .args(["--http-port", &http.to_string()])
+        .args(["--grpc-port", &grpc.to_string()])
+        .args(["--http-metrics-port", &metrics.to_string()])
+        .arg("--storage-dir")
+        .arg(&storage)
+        .arg("--signer-filepath")
+        .arg(&private);
+    let _server = Server::start(&mut command, &folder.path().join("rekor.log"))?;
+    let url = format!("http://127.0.0.1:{http}");
+    wait_until(|| get(&format!("{url}/healthz")).is_ok())?;
+    write_entries(&url, ENTRIES)?;
+    let mut fsck = our_fsck(&storage);
+    let said = output(fsck.arg("--json").arg("--key").arg(&public))?;
+    assert!(said.contains("\"treeSize\":300"), "{said}");
+    Ok(())
+}
+
+/// An instance whose log has more than one tile, all of it written out.
+fn written() -> Result<Instance, Failed> {
+    let instance = Instance::start()?;
+    // One entry is there from the beginning.
+    write_entries(&instance.url(), ENTRIES - 1)?;
+    let size = format!("\n{ENTRIES}\n");
+    wait_until(|| {
+        let text = std::fs::read_to_string(tiles_file(&instance, "checkpoint"));
+        text.is_ok_and(|text| text.contains(&size))
+    })?;
+    Ok(instance)
+}
+
+fn tiles(instance: &Instance) -> PathBuf {
+    instance.data().join("log/tiles")
+}
+
+fn tiles_file(instance: &Instance, name: &str) -> PathBuf {
+    tiles(instance).join(name)
+}
+
+/// The log's verifier key, from the trusted root.
+fn vkey(instance: &Instance) -> Result<String, Failed> {
+    let json = std::fs::read(instance.file("trusted_root.json"))?;
+    let root = waxseal_formats::TrustedRoot::from_json(&json)?;
+    let key = waxseal_crypto::PublicKey::from_spki_der(&root.tlogs[0].public_key.raw_bytes)?;
+    let provider = waxseal_crypto_aws_lc::provider();
+    let name = KeyName::new("localhost")?;
+    let key = NoteKey::new(provider, name, SignatureKind::Ed25519, &key)?;
+    Ok(key.to_vkey())
+}
+
+fn our_fsck(log: &Path) -> Command {
+    let mut command = Command::new(our("waxseal"));
+    command.args(["log", "fsck"]).arg(log);
+    command
+}
+
+fn path(tool: Tool) -> Result<PathBuf, String> {
+    tool.path().map_err(|unavailable| unavailable.0)
+}
+
+/// Appends entries, some at a time: each answer waits for a checkpoint.
+fn write_entries(url: &str, count: usize) -> Result<(), Failed> {
+    let provider = waxseal_crypto_aws_lc::provider();
+    let algorithm = SignatureAlgorithm::EcdsaP256Sha256;
+    let key = provider.generate(algorithm).unwrap();
+    let signer = provider.signer(&key, algorithm).unwrap();
+    let target: waxseal_transport::Url = format!("{url}/api/v2/log/entries").parse()?;
+    let bodies: Vec<_> = (0..count).map(|number| body(&*signer, number)).collect();
+    let transport = Arc::new(ReqwestTransport::builder().build()?);
+    block_on(async {
+        for some in bodies.chunks(64) {
+            let mut writes = tokio::task::JoinSet::new();
+            for body in some {
+                let request = Request::post(target.clone(), "application/json", body.clone())
+                    .with_deadline(PATIENCE);
+                let transport = Arc::clone(&transport);
+                writes.spawn(async move { transport.send(request).await });
+            }
+            while let Some(written) = writes.join_next().await {
+                let answer = written??;
+                if answer.status != 201 {
+                    return Err(Failed::from(answer.excerpt().as_str().to_owned()));
+                }
+            }
+        }
+        Ok(())
+    })
+}
+
+/// A hashedrekord over some digest.
+fn body(signer: &dyn LocalSigner, number: usize) -> Vec<u8> {
+    let digest = sha256(format!("artifact {number}").as_bytes());
+    let message = format!("artifact {number}");
+    let signature = signer.sign_now(Input::Message(message.as_bytes())).unwrap();
+    let (digest, signature) = (STANDARD.encode(digest), STANDARD.encode(signature));
+    let key = STANDARD.encode(signer.public_key().spki_der());
+    format!(
+        r#"{{"hashedRekordRequestV002":{{"digest":"{digest}","signature":{{"content":"{signature}","verifier":{{"publicKey":{{"rawBytes":"{key}"}},"keyDetails":"PKIX_ECDSA_P256_SHA_256"}}}}}}}}"#
+    )
+    .into_bytes()
+}
+
+fn get(url: &str) -> Result<Vec<u8>, Failed> {
+    block_on(async {
+        let transport = ReqwestTransport::builder().build()?;
+        let request = Request::get(url.parse()?).with_max_response(64 << 20);
+        let answer = transport.send(request).await?;
+        if answer.status == 200 {
+            Ok(answer.body)
+        } else {
+            Err(Failed::from(format!("{url}: status {}", answer.status)))
+        }
+    })
+}
+
+fn wait_until(mut is_so: impl FnMut() -> bool) -> Result<(), Failed> {
+    let started = Instant::now();
+    while started.elapsed() < PATIENCE {
+        if is_so() {
+            return Ok(());
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    Err("it did not happen".into())
+}
+
+/// Every file, by its path below the root; what begins with a dot is nobody's business.
+fn files_below(root: &Path, folder: &Path) -> Vec<String> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(root.join(folder)).unwrap() {
+        let entry = entry.unwrap();
+        let name = folder.join(entry.file_name());
+        if entry.file_name().to_string_lossy().starts_with('.') {
+            continue;
+        }
+        if entry.file_type().unwrap().is_dir() {
+            names.extend(files_below(root, &name));
+        } else {
+            names.push(name.to_string_lossy().into_owned());
+        }
+    }
+    names
+}
