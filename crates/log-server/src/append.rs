@@ -36,6 +36,9 @@ pub enum AppendError {
     /// The log is frozen.
     #[error("the log is frozen")]
     Frozen,
+    /// Stored entries were found damaged: the log is only read until somebody has looked (D8).
+    #[error("stored entries of the log are damaged")]
+    Damaged,
     /// The log did not answer in time; the entry may be in it.
     #[error("the log did not answer in time")]
     Deadline,

@@ -7,10 +7,11 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use waxseal_serve::{Fatal, Shutdown};
 
+use crate::AppendError;
 use crate::append::Pending;
 use crate::metrics::Metrics;
 use crate::publisher::Publisher;
-use crate::sequencer::Sequencer;
+use crate::sequencer::{FreezeRequest, Sequencer};
 use crate::shared::Shared;
 use crate::state::LogState;
 
@@ -18,6 +19,12 @@ pub(crate) struct Pipeline {
     shared: Arc<Shared>,
     sequencer: Sequencer,
     publisher: Publisher,
+}
+
+/// What comes in.
+pub(crate) struct Arrivals {
+    pub(crate) entries: mpsc::Receiver<Pending>,
+    pub(crate) freezes: mpsc::Receiver<FreezeRequest>,
 }
 
 impl Pipeline {
@@ -35,6 +42,15 @@ impl Pipeline {
         self.sequencer.state()
     }
 
+    /// Writes the state as it is now to the ledger, without an entry.
+    ///
+    /// # Errors
+    /// [`AppendError`]: it is not there, or that is unknown.
+    pub(crate) async fn commit_state(&mut self) -> Result<(), AppendError> {
+        let state = self.sequencer.state().clone();
+        self.sequencer.commit_state(state).await
+    }
+
     /// Appends one batch and answers everybody in it: one stage after the other.
     ///
     /// # Errors
@@ -50,11 +66,7 @@ impl Pipeline {
     /// # Errors
     /// [`Fatal`]: going on is unsafe.
     #[cfg(test)]
-    pub(crate) async fn run(
-        self,
-        arrivals: mpsc::Receiver<Pending>,
-        stop: Shutdown,
-    ) -> Result<(), Fatal> {
+    pub(crate) async fn run(self, arrivals: Arrivals, stop: Shutdown) -> Result<(), Fatal> {
         let Self {
             shared,
             sequencer,
@@ -73,7 +85,7 @@ impl Pipeline {
     /// [`Fatal`]: a thread cannot be started.
     pub(crate) fn spawn(
         self,
-        arrivals: mpsc::Receiver<Pending>,
+        arrivals: Arrivals,
         stop: Shutdown,
     ) -> Result<oneshot::Receiver<Result<(), Fatal>>, Fatal> {
         let Self {

@@ -50,6 +50,9 @@ fn append(error: AppendError) -> Problem {
         AppendError::Stopped => {
             unavailable("STOPPED", "the log is stopping; retry").with_retry_after(STOPPED)
         }
+        AppendError::Damaged => {
+            unavailable("READ_ONLY", "the log is only read just now").with_retry_after(STOPPED)
+        }
         AppendError::Frozen | AppendError::Full => Problem::refusal(
             Code::FailedPrecondition,
             "LOG_FULL",

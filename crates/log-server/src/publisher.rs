@@ -5,6 +5,7 @@
 
 use std::error::Error;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -97,6 +98,9 @@ impl Publisher {
         } else {
             Ok(self.shared.published())
         };
+        self.shared
+            .unpublished
+            .store(outcome.is_err(), Ordering::Release);
         match outcome {
             Ok(published) => self.answer(waiting, &published),
             Err(error) => self.refuse(waiting, error),

@@ -1,15 +1,17 @@
 //! The start: ledger, objects and published checkpoint must tell one story (rule D4).
 
+use std::sync::Arc;
+
 use waxseal_crypto::CryptoProvider;
 use waxseal_serve::BoxError;
 use waxseal_tlog::{
-    Checkpoint, CheckpointError, Frontier, LogKey, NoteError, NoteKeyError, NoteSigner, Origin,
-    SignedNote, Tile,
+    Checkpoint, CheckpointError, Frontier, KeyName, LogKey, NoteError, NoteKey, NoteKeyError,
+    NoteSigner, Origin, SignedNote, Tile,
 };
 
 use crate::shared::{ReadError, Shared, Tree};
 use crate::state::{LogState, StateError};
-use crate::{CosignError, LedgerError, ObjectName, ObjectsError, Published};
+use crate::{Config, CosignError, LedgerError, ObjectName, ObjectsError, Published};
 
 /// Why a log does not start.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +38,16 @@ pub enum StartError {
         /// The origin in the ledger.
         found: Origin,
     },
+    /// The stores are a backup: the log may have gone on since. To go on from them would fork it;
+    /// under another name and key it does not ([`Config::adopts`]).
+    #[error("the stores are a backup of the log {of}, which may have gone on since")]
+    Backup {
+        /// The log that they are of.
+        of: Origin,
+    },
+    /// A log that takes over the stores of another one signs with that one's key.
+    #[error("a log that takes over another one's stores needs a key of its own")]
+    SameKey,
     /// Sealed objects, or entries in the ledger, are missing, damaged, or lead to another root.
     #[error("the stored log is damaged")]
     Damaged(#[source] ReadError),
@@ -79,35 +91,63 @@ pub enum StartError {
 }
 
 /// The log's own key, to open what it published earlier.
-pub(crate) fn own_key(
+pub(crate) struct OwnKey {
     provider: CryptoProvider,
-    origin: &Origin,
-    signers: &[NoteSigner],
-) -> Result<LogKey, StartError> {
-    let [own, ..] = signers else {
-        return Err(StartError::SignerName);
-    };
-    let named = |signer: &NoteSigner| signer.name().as_str() == origin.as_str();
-    if !signers.iter().all(named) {
-        return Err(StartError::SignerName);
+    signer: NoteSigner,
+}
+
+impl OwnKey {
+    pub(crate) fn new(
+        provider: CryptoProvider,
+        origin: &Origin,
+        signers: &[NoteSigner],
+    ) -> Result<Self, StartError> {
+        let [own, ..] = signers else {
+            return Err(StartError::SignerName);
+        };
+        let named = |signer: &NoteSigner| signer.name().as_str() == origin.as_str();
+        if !signers.iter().all(named) {
+            return Err(StartError::SignerName);
+        }
+        Ok(Self {
+            provider,
+            signer: own.clone(),
+        })
     }
-    let key = own.note_key(provider).map_err(StartError::SignerKey)?;
-    Ok(LogKey::new(key))
+
+    fn log_key(&self) -> Result<LogKey, StartError> {
+        let key = self.signer.note_key(self.provider);
+        Ok(LogKey::new(key.map_err(StartError::SignerKey)?))
+    }
+
+    /// Whether this key made a checkpoint of another log: whoever knows the key by that name would
+    /// see two logs in one.
+    fn has_signed(&self, note: &SignedNote, other: &Origin) -> Result<bool, StartError> {
+        let Ok(name) = KeyName::new(other.as_str()) else {
+            return Ok(false);
+        };
+        let (kind, key) = (self.signer.kind(), self.signer.public_key());
+        let key = NoteKey::new(self.provider, name, kind, key).map_err(StartError::SignerKey)?;
+        Ok(note.open(&[&key]).is_ok())
+    }
 }
 
 /// Reads the state, and grows the tree in `shared` to the committed size.
 pub(crate) async fn recover(
     shared: &Shared,
-    origin: &Origin,
+    config: &Config,
     state: Option<Vec<u8>>,
 ) -> Result<LogState, StartError> {
     let Some(state) = state else {
-        return Ok(LogState::new(origin.clone()));
+        return Ok(LogState::new(config.origin.clone()));
     };
     let state = LogState::parse(&state)?;
-    if state.origin != *origin {
-        return Err(StartError::OtherLog {
-            found: state.origin,
+    if !may_open(&state, config) {
+        let found = state.origin;
+        return Err(if found == config.origin {
+            StartError::Backup { of: found }
+        } else {
+            StartError::OtherLog { found }
         });
     }
     restore_sealed(shared, state.sealed)
@@ -123,6 +163,15 @@ pub(crate) async fn recover(
         Ok(state)
     } else {
         Err(StartError::OtherTree)
+    }
+}
+
+/// A ledger is opened by its own log, and by one that takes it over.
+fn may_open(state: &LogState, config: &Config) -> bool {
+    if state.origin == config.origin {
+        !state.is_copy
+    } else {
+        config.adopts.as_ref() == Some(&state.origin)
     }
 }
 
@@ -170,34 +219,50 @@ async fn append_tail(shared: &Shared, state: &LogState) -> Result<(), StartError
     }
 }
 
-/// Compares the published checkpoint with what is committed.
+/// Compares the checkpoint object with what is committed, and gives its bytes. It is published
+/// again if it is one of this log.
 pub(crate) async fn check_published(
     shared: &Shared,
-    own: &LogKey,
+    own: &OwnKey,
+    config: &Config,
     state: &LogState,
-    published: &[u8],
-) -> Result<Published, StartError> {
-    let text = std::str::from_utf8(published).unwrap_or_default();
+) -> Result<Option<Vec<u8>>, StartError> {
+    let Some(bytes) = shared.objects.read(ObjectName::Checkpoint).await? else {
+        return Ok(None);
+    };
+    let text = std::str::from_utf8(&bytes).unwrap_or_default();
     let note = SignedNote::parse(text).map_err(StartError::PublishedNote)?;
-    let opened = Checkpoint::open(&note, own, &[]).map_err(StartError::PublishedCheckpoint)?;
-    let (published, committed) = (opened.tree_size(), state.frontier.size());
+    let is_own = state.origin == config.origin;
+    let (published, root_hash) = if is_own {
+        let opened = Checkpoint::open(&note, &own.log_key()?, &[]);
+        let opened = opened.map_err(StartError::PublishedCheckpoint)?;
+        (opened.tree_size(), *opened.root_hash())
+    } else {
+        // Of the log whose stores this one takes over.
+        let text = note.unverified_checkpoint();
+        let text = text.map_err(|error| StartError::PublishedCheckpoint(error.into()))?;
+        if own.has_signed(&note, &state.origin)? {
+            return Err(StartError::SameKey);
+        }
+        (text.tree_size(), *text.root_hash())
+    };
+    let committed = state.frontier.size();
     if published > committed {
         return Err(StartError::RolledBack {
             published,
             committed,
         });
     }
-    let root = shared
-        .root_hash(published)
-        .await
-        .map_err(StartError::Damaged)?;
-    if root == *opened.root_hash() {
-        Ok(Published {
-            tree_size: published,
-            root_hash: root,
-            checkpoint: text.to_owned(),
-        })
-    } else {
-        Err(StartError::Forked { published })
+    let root = shared.root_hash(published).await;
+    if root.map_err(StartError::Damaged)? != root_hash {
+        return Err(StartError::Forked { published });
     }
+    if is_own {
+        shared.published.send_replace(Arc::new(Published {
+            tree_size: published,
+            root_hash,
+            checkpoint: text.to_owned(),
+        }));
+    }
+    Ok(Some(bytes))
 }

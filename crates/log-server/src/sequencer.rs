@@ -10,13 +10,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use waxseal_serve::{BoxError, Fatal, Shutdown};
 
 use crate::append::{Pending, refuse};
 use crate::batch::{Batch, Place};
 use crate::integrate::integrate;
 use crate::metrics::Metrics;
+use crate::pipeline::Arrivals;
 use crate::shared::Shared;
 use crate::state::LogState;
 use crate::{AppendError, Commit, CommitOutcome, NewEntry};
@@ -28,6 +29,9 @@ pub(crate) const MAX_BATCH: usize = 1024;
 /// Entries that may be committed and not yet answered: a slow signer stops the log there, before
 /// they fill the memory. At 8,000 entries a second that is a signer of half a second.
 const MAX_UNANSWERED: usize = 8 * MAX_BATCH;
+
+/// Asks for the end of the log; the answer is its size.
+pub(crate) type FreezeRequest = oneshot::Sender<Result<u64, AppendError>>;
 
 pub(crate) struct Sequencer {
     shared: Arc<Shared>,
@@ -75,19 +79,23 @@ impl Sequencer {
     ///
     /// # Errors
     /// [`Fatal`]: going on is unsafe.
-    pub(crate) async fn run(
-        mut self,
-        mut arrivals: mpsc::Receiver<Pending>,
-        stop: Shutdown,
-    ) -> Result<(), Fatal> {
+    pub(crate) async fn run(mut self, arrivals: Arrivals, stop: Shutdown) -> Result<(), Fatal> {
+        let Arrivals {
+            mut entries,
+            mut freezes,
+        } = arrivals;
         let mut waiting = Vec::with_capacity(MAX_BATCH);
         loop {
             let taken = tokio::select! {
                 biased;
-                taken = arrivals.recv_many(&mut waiting, MAX_BATCH) => taken,
+                taken = entries.recv_many(&mut waiting, MAX_BATCH) => taken,
+                Some(request) = freezes.recv() => {
+                    self.freeze(&mut entries, request).await?;
+                    continue;
+                }
                 () = stop.triggered() => {
-                    arrivals.close();
-                    arrivals.recv_many(&mut waiting, MAX_BATCH).await
+                    entries.close();
+                    entries.recv_many(&mut waiting, MAX_BATCH).await
                 }
             };
             if taken == 0 || self.publisher.is_closed() {
@@ -107,8 +115,8 @@ impl Sequencer {
         let permit = Arc::clone(&self.unanswered).acquire_many_owned(count).await;
         // The semaphore is never closed.
         let permit = permit.ok();
-        if self.shared.is_stopped() {
-            refuse(waiting, || AppendError::Stopped);
+        if let Some(error) = self.closed() {
+            refuse(waiting, error);
             return Ok(());
         }
         let batch = match Batch::sequence(&self.shared, &self.state, waiting).await {
@@ -132,6 +140,78 @@ impl Sequencer {
         Ok(())
     }
 
+    /// Why nothing is taken any more.
+    fn closed(&self) -> Option<fn() -> AppendError> {
+        if self.shared.is_stopped() {
+            return Some(|| AppendError::Stopped);
+        }
+        if self.state.is_frozen {
+            return Some(|| AppendError::Frozen);
+        }
+        self.shared.is_damaged().then_some(|| AppendError::Damaged)
+    }
+
+    /// Appends what has arrived, and then says in the ledger that nothing comes after it.
+    async fn freeze(
+        &mut self,
+        entries: &mut mpsc::Receiver<Pending>,
+        request: FreezeRequest,
+    ) -> Result<(), Fatal> {
+        // From here on nobody is let in any more.
+        self.shared.frozen.store(true, Ordering::Release);
+        loop {
+            let mut waiting = Vec::new();
+            while waiting.len() < MAX_BATCH
+                && let Ok(pending) = entries.try_recv()
+            {
+                waiting.push(pending);
+            }
+            if waiting.is_empty() {
+                break;
+            }
+            self.append(waiting).await?;
+        }
+        let frozen = LogState {
+            is_frozen: true,
+            ..self.state.clone()
+        };
+        match self.commit_state(frozen).await {
+            Ok(()) => {
+                tracing::info!(tree_size = self.state.frontier.size(), "the log is frozen");
+                let _ = request.send(Ok(self.state.frontier.size()));
+                Ok(())
+            }
+            Err(AppendError::Store(cause)) => {
+                self.shared.frozen.store(false, Ordering::Release);
+                let _ = request.send(Err(AppendError::Store(cause)));
+                Ok(())
+            }
+            Err(error) => {
+                let reason = "it is unknown whether the log is frozen";
+                let _ = request.send(Err(AppendError::Stopped));
+                Err(Fatal::new(reason, error))
+            }
+        }
+    }
+
+    /// A commit without entries.
+    pub(crate) async fn commit_state(&mut self, state: LogState) -> Result<(), AppendError> {
+        match self.commit(&[], state).await {
+            Ok(()) => Ok(()),
+            Err(CommitOutcome::NotCommitted(cause)) => Err(AppendError::Store(Arc::from(cause))),
+            Err(CommitOutcome::Fenced) => {
+                self.shared.stopped.store(true, Ordering::Release);
+                Err(AppendError::Stopped)
+            }
+            Err(CommitOutcome::Unknown(cause)) => {
+                tracing::error!(%cause, "it is unknown what is in the log");
+                self.shared.stopped.store(true, Ordering::Release);
+                Err(AppendError::Unknown)
+            }
+            Err(CommitOutcome::Committed) => Ok(()),
+        }
+    }
+
     /// THE COMMIT POINT. Before it nothing may leave this process that the entries are part of.
     async fn commit(
         &mut self,
@@ -153,6 +233,7 @@ impl Sequencer {
         }
         self.metrics.committed(entries.len(), start.elapsed());
         self.state = next;
+        self.shared.note_time(self.state.time);
         let committed = self.state.frontier.size();
         self.shared.committed.store(committed, Ordering::Release);
         self.shared.tree_mut().evict(self.state.sealed);

@@ -29,7 +29,6 @@ pub(crate) struct Service {
     arrivals: mpsc::Sender<Pending>,
     /// How many checks run at once.
     checks: Semaphore,
-    is_frozen: bool,
 }
 
 /// Why a submission has no answer.
@@ -41,17 +40,12 @@ pub(crate) enum SubmitError {
 }
 
 impl Service {
-    pub(crate) fn new(
-        shared: Arc<Shared>,
-        arrivals: mpsc::Sender<Pending>,
-        is_frozen: bool,
-    ) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, arrivals: mpsc::Sender<Pending>) -> Self {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         Self {
             shared,
             arrivals,
             checks: Semaphore::new(2 * cores),
-            is_frozen,
         }
     }
 
@@ -91,11 +85,14 @@ impl Service {
     }
 
     fn admit(&self) -> Result<(), AppendError> {
-        if self.is_frozen {
+        if self.shared.is_frozen() {
             return Err(AppendError::Frozen);
         }
         if self.shared.is_stopped() {
             return Err(AppendError::Stopped);
+        }
+        if self.shared.is_damaged() {
+            return Err(AppendError::Damaged);
         }
         let sealed = self.shared.sealed.load(Ordering::Acquire);
         let committed = self.shared.committed.load(Ordering::Acquire);
@@ -106,7 +103,6 @@ impl Service {
     }
 
     /// How many entries wait for their place.
-    #[cfg(test)]
     pub(crate) fn waiting(&self) -> usize {
         self.arrivals.max_capacity() - self.arrivals.capacity()
     }

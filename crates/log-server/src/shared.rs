@@ -6,7 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
-use waxseal_crypto::Clock;
+use waxseal_crypto::{Clock, Time};
 use waxseal_serve::BoxError;
 use waxseal_tlog::{Frontier, Hash, InclusionProof, Node, NoteSigner, ProofError, Tile, TilePath};
 
@@ -27,12 +27,20 @@ pub(crate) struct Shared {
     pub(crate) sealed: AtomicU64,
     /// Size of the committed tree.
     pub(crate) committed: AtomicU64,
+    /// Time of the last entry.
+    pub(crate) last_millis: AtomicU64,
     /// What the checkpoint object is.
     pub(crate) written: watch::Sender<Arc<Published>>,
     /// A version of what was written out that has more cosignatures.
     pub(crate) cosigned: watch::Sender<Option<Arc<Published>>>,
     /// Set for good when going on is unsafe, or the log has shut down.
     pub(crate) stopped: AtomicBool,
+    /// Whether the log takes no more entries.
+    pub(crate) frozen: AtomicBool,
+    /// Set for good when stored bytes are not those that were written (rule D8).
+    pub(crate) damaged: AtomicBool,
+    /// Whether the newest committed tree could not be published.
+    pub(crate) unpublished: AtomicBool,
     /// Asks for sealing and publication of objects now.
     pub(crate) flush: Notify,
 }
@@ -74,6 +82,32 @@ impl Shared {
         self.stopped.load(Ordering::Acquire)
     }
 
+    pub(crate) fn is_frozen(&self) -> bool {
+        self.frozen.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn is_damaged(&self) -> bool {
+        self.damaged.load(Ordering::Acquire)
+    }
+
+    /// Stored bytes are not those that were written: from here on the log is only read (rule D8).
+    pub(crate) fn found_damaged(&self, path: TilePath) -> ReadError {
+        let name = ObjectName::Tile(path);
+        tracing::error!(%name, "stored bytes are damaged: the log is only read from here on");
+        self.damaged.store(true, Ordering::Release);
+        ReadError::Damaged { name }
+    }
+
+    pub(crate) fn note_time(&self, time: Time) {
+        self.last_millis
+            .store(time.unix_millis(), Ordering::Release);
+    }
+
+    pub(crate) fn last_time(&self) -> Time {
+        let millis = self.last_millis.load(Ordering::Acquire);
+        Time::from_unix_millis(millis).unwrap_or(Time::UNIX_EPOCH)
+    }
+
     pub(crate) fn bundle_path(&self, index: u64, width: u16) -> TilePath {
         match self.personality.bundles() {
             BundleKind::Entries => TilePath::Entries { index, width },
@@ -95,7 +129,8 @@ impl Shared {
         })
     }
 
-    /// Stored bytes out of the bundle `index`: `count` entries from `first` on.
+    /// Stored bytes out of the bundle `index`: `count` entries from `first` on. Those that the
+    /// ledger holds are compared with the tree: no damaged byte of it leaves (rule D8).
     pub(crate) async fn entries(
         &self,
         index: u64,
@@ -107,7 +142,16 @@ impl Shared {
             match self.ledger.read(start..start + count).await {
                 // It was sealed, and forgotten, in between.
                 Err(LedgerError::Forgotten { .. }) => {}
-                read => return read.map_err(|error| ReadError::Store(error.into())),
+                Err(error) => return Err(ReadError::Store(error.into())),
+                Ok(entries) => {
+                    let leaves: Option<Vec<_>> =
+                        entries.iter().map(|entry| self.leaf_hash(entry)).collect();
+                    let expected = self.tree().nodes(0, start, start + count);
+                    if leaves.is_none() || leaves != expected {
+                        return Err(self.found_damaged(self.bundle_path(index, 256)));
+                    }
+                    return Ok(entries);
+                }
             }
         }
         let path = self.bundle_path(index, 256);

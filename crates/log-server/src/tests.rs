@@ -5,6 +5,7 @@
 mod cosigning;
 mod crash;
 mod ct;
+mod freezing;
 mod http;
 mod pipelining;
 mod recovery;

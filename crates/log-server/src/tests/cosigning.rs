@@ -12,9 +12,10 @@ use waxseal_tlog::{Hash, KeyId, KeyName, SignatureLine, SignedNote};
 use crate::AppendError;
 use crate::append::{Pending, Sequenced};
 use crate::pipeline::Pipeline;
+use crate::server::Parts;
 use crate::testing::{Rig, Word};
 use crate::{
-    ConsistencyProver, CosignError, CosignMode, Cosigners, LogServer, ObjectName, Parts, ReadError,
+    ConsistencyProver, CosignError, CosignMode, Cosigners, LogServer, ObjectName, ReadError,
     StartError, Unpublished,
 };
 

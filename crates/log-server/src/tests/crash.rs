@@ -11,8 +11,9 @@ use waxseal_tlog::{
 };
 
 use crate::append::Pending;
+use crate::server::Parts;
 use crate::testing::{Fault, ORIGIN, Rig, Word, provider};
-use crate::{LogServer, ObjectName, Parts};
+use crate::{LogServer, ObjectName};
 
 /// Batches whose ends lie before, at and after the ends of bundles (the first entry is the log's
 /// own); `0` seals.
@@ -42,7 +43,10 @@ async fn run(log: &LogServer, history: &mut History, name: &str, script: &[usize
         if count == 0 {
             // Failures are tried again later; contradictions end the test.
             if let Err(error) = sealer.seal().await {
-                assert!(matches!(error, crate::SealError::Store(_)), "{error:?}");
+                assert!(
+                    matches!(error, crate::seal::SealError::Store(_)),
+                    "{error:?}"
+                );
             }
             continue;
         }

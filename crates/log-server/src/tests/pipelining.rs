@@ -12,8 +12,11 @@ use waxseal_serve::{Fatal, Shutdown};
 use waxseal_tlog::leaf_hash;
 
 use crate::append::{Pending, Sequenced};
+use crate::pipeline::Arrivals;
+use crate::sequencer::FreezeRequest;
+use crate::server::Parts;
 use crate::testing::{Fault, Rig, Word};
-use crate::{AppendError, LogServer, Parts};
+use crate::{AppendError, LogServer};
 
 type Answer = Result<Sequenced, AppendError>;
 
@@ -21,6 +24,7 @@ type Answer = Result<Sequenced, AppendError>;
 struct Running {
     log: LogServer,
     arrivals: mpsc::Sender<Pending>,
+    freeze: mpsc::Sender<FreezeRequest>,
     stop: Shutdown,
     ended: JoinHandle<Result<(), Fatal>>,
 }
@@ -34,12 +38,14 @@ impl Running {
         signer.store(times[0], Ordering::SeqCst);
         ledger.store(times[1], Ordering::SeqCst);
         let Parts { pipeline, .. } = log.parts.lock().unwrap().take().unwrap();
-        let (arrivals, receiver) = mpsc::channel(4096);
+        let (arrivals, entries) = mpsc::channel(4096);
+        let (freeze, freezes) = mpsc::channel(1);
         let stop = Shutdown::new();
-        let ended = tokio::spawn(pipeline.run(receiver, stop.clone()));
+        let ended = tokio::spawn(pipeline.run(Arrivals { entries, freezes }, stop.clone()));
         Self {
             log,
             arrivals,
+            freeze,
             stop,
             ended,
         }
@@ -268,7 +274,11 @@ async fn d10_what_has_arrived_is_answered_before_the_end() {
     let rig = rig(50);
     let log = Running::new(&rig).await;
     let waiting: Vec<_> = (0..3000).map(|n| log.submit(&n.to_string())).collect();
+    let (reply, frozen) = oneshot::channel();
+    log.freeze.send(reply).await.unwrap();
     log.stop().await.unwrap();
+    // What had arrived before a freeze comes before it.
+    assert_eq!(frozen.await.unwrap().unwrap(), 3001);
     for waiting in waiting {
         assert!(is_proven(&waiting.await.unwrap().0.unwrap()));
     }

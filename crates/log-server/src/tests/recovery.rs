@@ -5,8 +5,9 @@ use waxseal_crypto::SignatureAlgorithm;
 use waxseal_tlog::{KeyName, NoteSigner, Origin, SignatureKind, Tile, TilePath};
 
 use crate::append::Pending;
+use crate::server::Parts;
 use crate::testing::{ORIGIN, Rig, Word, provider, signer_of};
-use crate::{Config, LogServer, ObjectName, Parts, StartError};
+use crate::{Config, LogServer, ObjectName, StartError};
 
 /// A log of that many entries, sealed.
 async fn grown(rig: &Rig, size: u64) {
@@ -211,7 +212,7 @@ async fn s_21_a_flipped_bit_is_not_sealed() {
     rig.ledger.inner.lock().unwrap().tail.get_mut(&77).unwrap()[0] ^= 1;
     assert!(matches!(
         sealer.seal().await,
-        Err(crate::SealError::Contradiction(_))
+        Err(crate::seal::SealError::Contradiction(_))
     ));
     assert!(
         !rig.objects
@@ -247,7 +248,7 @@ async fn i4_an_object_with_other_bytes_is_never_overwritten() {
     pipeline.append(waiting.collect()).await.unwrap();
     assert!(matches!(
         sealer.seal().await,
-        Err(crate::SealError::Contradiction(_))
+        Err(crate::seal::SealError::Contradiction(_))
     ));
     assert_eq!(rig.objects.inner.lock().unwrap()[&name], b"other");
 }

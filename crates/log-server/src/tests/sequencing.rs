@@ -6,11 +6,12 @@ use tokio::sync::oneshot;
 use waxseal_tlog::leaf_hash;
 
 use crate::AppendError;
+use crate::LogServer;
 use crate::append::{Pending, Sequenced};
 use crate::personality::Prover;
 use crate::pipeline::Pipeline;
+use crate::server::Parts;
 use crate::testing::{Fault, Rig, Word};
-use crate::{LogServer, Parts};
 
 type Answer = Result<Sequenced, AppendError>;
 

@@ -1,0 +1,156 @@
+//! The end of a log, and what its operator is told about it.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+use tokio::task::JoinHandle;
+use waxseal_serve::{Fatal, Shutdown};
+use waxseal_tlog::SignedNote;
+
+use crate::service::SubmitError;
+use crate::testing::{Fault, ORIGIN, Rig};
+use crate::{AppendError, LogServer, Logged, ObjectName};
+
+/// A log that runs until it is stopped.
+struct Running {
+    log: Arc<LogServer>,
+    shutdown: Shutdown,
+    ended: JoinHandle<Result<(), Fatal>>,
+}
+
+impl Running {
+    async fn new(rig: &Rig) -> Self {
+        let log = Arc::new(rig.start().await.unwrap());
+        let shutdown = Shutdown::new();
+        let ended = tokio::spawn({
+            let (log, shutdown) = (Arc::clone(&log), shutdown.clone());
+            async move { log.run(shutdown).await }
+        });
+        Self {
+            log,
+            shutdown,
+            ended,
+        }
+    }
+
+    async fn submit(&self, text: &str) -> Result<Logged, SubmitError> {
+        let body = Bytes::from(text.to_owned());
+        self.log.service.submit(0, &body).await
+    }
+
+    async fn stop(self) {
+        self.shutdown.trigger();
+        self.ended.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn frozen() {
+    let rig = Rig::new();
+    let log = Running::new(&rig).await;
+    for n in 0..300 {
+        log.submit(&n.to_string()).await.unwrap();
+    }
+    let last = log.log.freeze().await.unwrap();
+    assert_eq!(last.tree_size, 301);
+    // A plain checkpoint: witnesses refuse extension lines.
+    let note = SignedNote::parse(&last.checkpoint).unwrap();
+    assert_eq!(note.unverified_text().lines().count(), 3);
+    let object = rig.objects.inner.lock().unwrap()[&ObjectName::Checkpoint].clone();
+    assert_eq!(object, last.checkpoint.as_bytes());
+    for text in ["new", "7"] {
+        let error = log.submit(text).await.unwrap_err();
+        assert!(matches!(error, SubmitError::Append(AppendError::Frozen)));
+    }
+    assert_eq!(log.log.freeze().await.unwrap(), last);
+    log.stop().await;
+
+    // For ever, without a word in the configuration, and without the key.
+    rig.signer_fails.store(true, Ordering::SeqCst);
+    let log = Running::new(&rig).await;
+    assert_eq!(log.log.published(), last);
+    let error = log.submit("new").await.unwrap_err();
+    assert!(matches!(error, SubmitError::Append(AppendError::Frozen)));
+    assert!(log.log.statistics().is_frozen);
+    assert_eq!(log.log.health("log").ready().await, Ok(()));
+    log.stop().await;
+}
+
+#[tokio::test]
+async fn a_freeze_loses_nobody() {
+    let rig = Rig::new();
+    rig.ledger.millis.store(2, Ordering::SeqCst);
+    let log = Arc::new(Running::new(&rig).await);
+    let submitted = (0..400).map(|n| {
+        let log = Arc::clone(&log);
+        tokio::spawn(async move { log.submit(&n.to_string()).await })
+    });
+    let submitted: Vec<_> = submitted.collect();
+    let last = log.log.freeze().await.unwrap();
+    let mut appended = 0;
+    for answer in submitted {
+        match answer.await.unwrap() {
+            Ok(logged) => {
+                assert!(logged.index() < last.tree_size);
+                appended += 1;
+            }
+            Err(error) => assert!(
+                matches!(error, SubmitError::Append(AppendError::Frozen)),
+                "{error:?}"
+            ),
+        }
+    }
+    assert_eq!(appended + 1, last.tree_size);
+    assert_eq!(log.log.statistics().committed, last.tree_size);
+    Arc::into_inner(log).unwrap().stop().await;
+}
+
+#[tokio::test]
+async fn a_freeze_that_is_not_committed_is_none() {
+    let rig = Rig::new();
+    let log = Running::new(&rig).await;
+    log.log.flush().await;
+    rig.plan.strike(0, Fault::Fail);
+    let error = log.log.freeze().await.unwrap_err();
+    assert!(matches!(error, AppendError::Store(_)));
+    assert!(log.submit("a").await.is_ok());
+    log.stop().await;
+    assert!(!rig.start().await.unwrap().statistics().is_frozen);
+}
+
+#[tokio::test]
+async fn statistics() {
+    let rig = Rig::new();
+    let log = Running::new(&rig).await;
+    for n in 0..300 {
+        log.submit(&n.to_string()).await.unwrap();
+    }
+    log.log.flush().await;
+    let found = log.log.statistics();
+    assert_eq!(found.origin.as_str(), ORIGIN);
+    assert_eq!(
+        (found.tree_size, found.committed, found.written),
+        (301, 301, 301)
+    );
+    assert_eq!((found.sealed, found.waiting, found.signatures), (256, 0, 1));
+    assert_eq!((found.epoch, found.log_id), (1, log.log.log_id()));
+    assert_eq!(found.root_hash, log.log.published().root_hash);
+    assert!(found.last_time > waxseal_crypto::Time::from_unix_millis(1_700_000_000_000).unwrap());
+    assert!(!found.is_frozen && !found.is_stopped && !found.is_damaged);
+    log.stop().await;
+}
+
+#[tokio::test]
+async fn a_log_that_cannot_sign_is_not_ready() {
+    let rig = Rig::new();
+    let log = Running::new(&rig).await;
+    assert_eq!(log.log.health("log").ready().await, Ok(()));
+    rig.signer_fails.store(true, Ordering::SeqCst);
+    assert!(log.submit("a").await.is_err());
+    assert!(log.log.health("log").ready().await.is_err());
+    rig.signer_fails.store(false, Ordering::SeqCst);
+    assert!(log.submit("a").await.is_ok());
+    assert_eq!(log.log.health("log").ready().await, Ok(()));
+    log.stop().await;
+}
