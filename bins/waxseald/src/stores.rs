@@ -7,8 +7,10 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use waxseal_identity_server::Mailer;
 use waxseal_identity_server::mail::SmtpMailer;
-use waxseal_instance::{BROKER_KEYS, DataDir, LogStores, Part, Settings, Stores};
-use waxseal_store_embedded::{IdentityKeys, IdentityStore, LogLedger, LogObjects, Outbox};
+use waxseal_instance::{BROKER_AUDIT, BROKER_KEYS, DataDir, LogStores, Part, Settings, Stores};
+use waxseal_store_embedded::{
+    AuditFile, IdentityKeys, IdentityStore, LogLedger, LogObjects, Outbox,
+};
 
 use crate::say;
 
@@ -21,8 +23,11 @@ pub(crate) fn open(data: &DataDir, settings: &Settings) -> anyhow::Result<Stores
     let broker = IdentityStore::open(&broker).with_context(|| cannot_open(&broker))?;
     let keys = data.make(Part::Keys)?.join(BROKER_KEYS);
     let keys = IdentityKeys::open(&keys).with_context(|| cannot_open(&keys))?;
+    let audit = data.make(Part::Broker)?.join(BROKER_AUDIT);
+    let audit = AuditFile::open(&audit).with_context(|| cannot_open(&audit))?;
     Ok(Stores {
         broker: Arc::new(broker),
+        broker_audit: Arc::new(audit),
         broker_keys: Arc::new(keys),
         mailer: mailer(data, settings)?,
         log: log(&data.make(Part::Log)?)?,

@@ -1,5 +1,7 @@
 //! The one client: `sigstore`, public, on whatever loopback port its program has opened.
 
+use std::net::IpAddr;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use url::{Host, Url};
@@ -26,6 +28,7 @@ pub(crate) struct PublicClient {
 pub(crate) struct Caller<'a> {
     /// `Authorization`, if it has one.
     pub(crate) authorization: Option<&'a str>,
+    pub(crate) peer: Option<IpAddr>,
 }
 
 /// The client is unknown, or brought a secret. `basic` says whether it tried

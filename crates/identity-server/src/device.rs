@@ -77,8 +77,8 @@ impl Service {
         &self,
         form: &[u8],
         caller: &Caller<'_>,
-        peer: Option<IpAddr>,
     ) -> Result<DeviceCodes, DeviceRefusal> {
+        let peer = caller.peer;
         let invalid = DeviceRefusal::InvalidRequest;
         let form = Parameters::parse(form)
             .map_err(|_| invalid("the form is too long, or has a parameter twice"))?;
@@ -142,7 +142,7 @@ impl Service {
             Ok(false) => return Err(invalid("the codes collided: ask again")),
             Err(retry) => return Err(DeviceRefusal::TooMany { retry }),
         }
-        self.counters.logins.add(LoginEvent::DeviceBegun, 1);
+        self.audit(LoginEvent::DeviceBegun, "", peer);
         Ok(codes)
     }
 
@@ -280,7 +280,7 @@ impl Service {
             settle(of_device, DeviceState::Denied, now)
         });
         denied.await??;
-        self.counters.logins.add(LoginEvent::DeviceDenied, 1);
+        self.audit(LoginEvent::DeviceDenied, "", None);
         Ok(())
     }
 
@@ -306,9 +306,11 @@ impl Service {
             }
             Outcome::Error { .. } => DeviceState::Denied,
         };
-        let event = match state {
-            DeviceState::Granted { .. } => LoginEvent::DeviceGranted,
-            _ => LoginEvent::DeviceDenied,
+        let (event, address) = match &state {
+            DeviceState::Granted { identity, .. } => {
+                (LoginEvent::DeviceGranted, identity.email.clone())
+            }
+            _ => (LoginEvent::DeviceDenied, String::new()),
         };
         let keys = vec![device_key(&digest)];
         let settled = transact(&*self.context.store, keys, now, move |slots| {
@@ -316,7 +318,7 @@ impl Service {
             settle(slot, state, now)
         });
         settled.await??;
-        self.counters.logins.add(event, 1);
+        self.audit(event, &address, None);
         Ok(())
     }
 }

@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use waxseal_crypto::sha256;
 
+use crate::audit::Entry;
 use crate::client::{Caller, ClientRefused, PublicClient, Redirect, is_code_verifier};
 use crate::device::PollRefusal;
 use crate::parameters::Parameters;
@@ -166,6 +167,10 @@ impl Service {
         if grant.expires <= self.now().unix_seconds() {
             return Err(TokenRefusal::InvalidGrant);
         }
+        let (identity, peer) = (&grant.identity, caller.peer);
+        if !self.admit(identity, &grant.client_id, peer).await? {
+            return Err(TokenRefusal::InvalidGrant);
+        }
         let about = About {
             client_id: &grant.client_id,
             nonce: grant.nonce.as_deref(),
@@ -189,6 +194,10 @@ impl Service {
             .ok_or(TokenRefusal::InvalidRequest("device_code is missing"))?;
         let verifier = code_verifier(form)?;
         let settled = self.poll_device(device_code, verifier, client_id).await?;
+        let (identity, peer) = (&settled.identity, caller.peer);
+        if !self.admit(identity, &settled.client_id, peer).await? {
+            return Err(PollRefusal::AccessDenied.into());
+        }
         let about = About {
             client_id: &settled.client_id,
             nonce: None,
@@ -215,7 +224,13 @@ impl Service {
             .map_err(Fault::from)?
             .ok_or(TokenRefusal::InvalidGrant)?;
         if grant.used {
-            tracing::warn!(target: "audit", "an authorization code was presented again");
+            self.record(&Entry {
+                event: "code_replayed",
+                address: Some(&grant.identity.email),
+                connector: Some(&grant.identity.connector_id),
+                client: Some(&grant.client_id),
+                ..Entry::default()
+            });
             self.counters.tokens.add(TokenEvent::Replayed, 1);
             return Err(TokenRefusal::InvalidGrant);
         }

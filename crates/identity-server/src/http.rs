@@ -57,16 +57,16 @@ pub(crate) fn router(service: Arc<Service>) -> Router {
     }
 }
 
-async fn authorize_by_query(state: Broker, RawQuery(query): RawQuery) -> Response {
-    authorize(state, query.unwrap_or_default().as_bytes()).await
+async fn authorize_by_query(state: Broker, peer: Peer, RawQuery(query): RawQuery) -> Response {
+    authorize(state, &peer, query.unwrap_or_default().as_bytes()).await
 }
 
-async fn authorize_by_form(state: Broker, body: axum::body::Bytes) -> Response {
-    authorize(state, &body).await
+async fn authorize_by_form(state: Broker, peer: Peer, body: axum::body::Bytes) -> Response {
+    authorize(state, &peer, &body).await
 }
 
-async fn authorize(State(service): Broker, query: &[u8]) -> Response {
-    match service.authorize(query).await {
+async fn authorize(State(service): Broker, peer: &Peer, query: &[u8]) -> Response {
+    match service.authorize(query, peer.of(&service)).await {
         Ok(begun) => {
             let url = first_page(&service, begun.request.expose());
             with_cookie(see_other(&url), &service, &begun)

@@ -24,6 +24,9 @@
 //! them can log in as anybody. Every request is hostile. A token proves that somebody who reads
 //! the mail of an address typed a code into the browser that asked for it, within ten minutes.
 
+mod account;
+mod administration;
+mod audit;
 mod client;
 mod code;
 mod config;
@@ -45,6 +48,9 @@ mod store;
 mod token;
 mod token_exchange;
 
+pub use account::{AccountId, BanTarget, BanTargetError};
+pub use administration::{Account, Administration, Ban, LoginSession};
+pub use audit::{AuditError, AuditLog, NoAuditLog, address_digest};
 pub use code::{CodeKey, LoginCode};
 pub use config::{Config, ConfigError, MailConfig, SmtpConfig, SmtpTls};
 pub use connector::{ConnectorConfig, ConnectorKind, UserinfoNames};
@@ -55,5 +61,5 @@ pub use keys::{
 };
 pub use mail::{CodeMail, MailError, Mailer};
 pub use server::{Context, IdentityServer, StartError};
-pub use store::{Change, RecordKey, RecordKind, Slot, Store, StoreError, transact};
+pub use store::{Change, Found, RecordKey, RecordKind, Slot, Store, StoreError, transact};
 pub use token_exchange::ExchangeIssuer;

@@ -1,5 +1,6 @@
 //! The beginning of a log-in: the authorization request (OpenID Connect Core §3.1.2, RFC 7636).
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use url::Url;
@@ -96,7 +97,11 @@ pub(crate) fn login_key(request: &str) -> RecordKey {
 
 impl Service {
     /// Begins a log-in. Client and redirect are judged before anything else.
-    pub(crate) async fn authorize(&self, query: &[u8]) -> Result<Begun, AuthorizeError> {
+    pub(crate) async fn authorize(
+        &self,
+        query: &[u8],
+        peer: Option<IpAddr>,
+    ) -> Result<Begun, AuthorizeError> {
         let page = |error| AuthorizeError::Page(error);
         let parameters = Parameters::parse(query).map_err(|_| page(PageError::Parameters))?;
         let client_id = parameters
@@ -141,7 +146,7 @@ impl Service {
         })
         .await
         .map_err(Fault::from)?;
-        self.counters.logins.add(LoginEvent::Begun, 1);
+        self.audit(LoginEvent::Begun, "", peer);
         Ok(begun)
     }
 

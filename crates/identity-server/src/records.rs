@@ -91,6 +91,9 @@ pub(crate) struct Proven {
     pub(crate) email: String,
 }
 
+/// When records expire that stay for good: the last second that a `Time` holds.
+pub(crate) const NEVER: i64 = 253_402_300_799;
+
 /// Reads a slot; what does not parse is treated as absent, which refuses the request.
 pub(crate) fn read<T: DeserializeOwned>(slot: Option<&Slot>) -> Option<T> {
     let (bytes, _) = slot?.record.as_ref()?;

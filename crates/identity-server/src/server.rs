@@ -10,7 +10,9 @@ use waxseal_identity::{Environment, IssuerConfigError};
 use waxseal_serve::{Fatal, Health, Meter, NotReady, Shutdown};
 use waxseal_transport::Transport;
 
+use crate::audit::AuditLog;
 use crate::config::ConfigError;
+use crate::records::NEVER;
 use crate::service::Service;
 use crate::{
     CodeKey, Config, KeyRing, MailConfig, Mailer, RecordKey, RecordKind, Store, StoreError, http,
@@ -40,6 +42,8 @@ pub struct Context {
     pub transport: Arc<dyn Transport>,
     /// Where the connectors' secrets are.
     pub environment: Arc<dyn Environment>,
+    /// Where events that matter to security are written.
+    pub audit: Arc<dyn AuditLog>,
     /// Where metrics are counted.
     pub meter: Meter,
 }
@@ -154,8 +158,7 @@ async fn remember_mail_mode(config: &Config, context: &Context) -> Result<(), St
         // Without mail no address is proven by mail, and nothing is to be remembered.
         MailConfig::None => return Ok(()),
     };
-    // Far enough: the last year that a `Time` holds.
-    let never = Time::from_unix(253_402_300_799).unwrap_or(Time::UNIX_EPOCH);
+    let never = Time::from_unix(NEVER).unwrap_or(Time::UNIX_EPOCH);
     let keys = vec![mail_mode_key()];
     let born = transact(&*context.store, keys, context.clock.now(), move |slots| {
         let slot = slots.first_mut()?;

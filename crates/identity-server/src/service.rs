@@ -8,6 +8,7 @@ use waxseal_crypto::{RandomError, Time};
 use waxseal_identity::{IssuerConfigError, TokenVerifier};
 use waxseal_serve::{Counter, Label, Meter};
 
+use crate::audit::Entry;
 use crate::{Config, Context, MailError, Rotation, StoreError};
 
 /// Configuration, the world, and counters.
@@ -22,6 +23,7 @@ pub(crate) struct Service {
 pub(crate) struct Counters {
     pub(crate) logins: Counter<LoginEvent>,
     pub(crate) tokens: Counter<TokenEvent>,
+    pub(crate) audit_failures: Counter<()>,
 }
 
 /// A step of a log-in, as metrics name it.
@@ -31,7 +33,10 @@ pub(crate) enum LoginEvent {
     CodeSent,
     MailFailed,
     WrongCode,
+    Locked,
     Limited,
+    Banned,
+    NotAdmitted,
     Granted,
     DeviceBegun,
     WrongUserCode,
@@ -48,7 +53,10 @@ impl Label for LoginEvent {
             Self::CodeSent => "code_sent",
             Self::MailFailed => "mail_failed",
             Self::WrongCode => "wrong_code",
+            Self::Locked => "locked",
             Self::Limited => "limited",
+            Self::Banned => "banned",
+            Self::NotAdmitted => "not_admitted",
             Self::Granted => "granted",
             Self::DeviceBegun => "device_begun",
             Self::WrongUserCode => "wrong_user_code",
@@ -85,6 +93,10 @@ impl Counters {
         Self {
             logins: meter.counter("waxseal_broker_logins", "Steps of log-ins"),
             tokens: meter.counter("waxseal_broker_tokens", "Answers of the token endpoint"),
+            audit_failures: meter.counter(
+                "waxseal_broker_audit_failures",
+                "Audit lines that were not written",
+            ),
         }
     }
 }
@@ -188,8 +200,14 @@ impl Service {
         match self.context.keys.turn(self.now()).await {
             Ok(Rotation::NotDue) => {}
             Ok(done) => {
-                let rotated = done == Rotation::Rotated;
-                tracing::info!(target: "audit", rotated, "signing keys changed");
+                let event = match done {
+                    Rotation::Rotated => "key_rotated",
+                    _ => "key_announced",
+                };
+                self.record(&Entry {
+                    event,
+                    ..Entry::default()
+                });
             }
             Err(error) => log_cause("the signing keys were not changed", &error),
         }
@@ -199,13 +217,24 @@ impl Service {
         self.context.clock.now()
     }
 
-    /// One line for the operator: whose address (as a digest), from where, with what outcome.
+    /// A step of a log-in: one line for the operator, and one more in the counter.
     pub(crate) fn audit(&self, event: LoginEvent, address: &str, peer: Option<IpAddr>) {
-        let digest = waxseal_crypto::Digest::from(waxseal_crypto::sha256(address.as_bytes()));
-        let digest = digest.to_hex();
-        let address = digest.get(..16).unwrap_or_default();
-        let peer = crate::limits::peer_name(peer);
-        tracing::info!(target: "audit", event = event.value(), address, peer, "log-in");
         self.counters.logins.add(event, 1);
+        self.record(&Entry {
+            event: event.value(),
+            address: Some(address).filter(|address| !address.is_empty()),
+            peer,
+            ..Entry::default()
+        });
+    }
+
+    /// Writes an audit line.
+    pub(crate) fn record(&self, entry: &Entry<'_>) {
+        let line = entry.line(self.now());
+        tracing::info!(target: "audit", "{line}");
+        if let Err(error) = self.context.audit.append(&line) {
+            self.counters.audit_failures.add((), 1);
+            log_cause("no audit line", &error);
+        }
     }
 }

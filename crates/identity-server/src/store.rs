@@ -32,6 +32,17 @@ pub trait Store: Send + Sync {
         change: Change,
     ) -> BoxFuture<'_, Result<(), StoreError>>;
 
+    /// Reads at most `limit` records of one kind that have not expired, in the order of their keys,
+    /// from the one after `after` on. Each is as some transaction left it; two need not be of one
+    /// moment. For an operator's lists, which no request of a client needs.
+    fn scan(
+        &self,
+        kind: RecordKind,
+        after: Option<RecordKey>,
+        limit: usize,
+        now: Time,
+    ) -> BoxFuture<'_, Result<Vec<Found>, StoreError>>;
+
     /// Removes records that have expired; how many there were.
     fn sweep(&self, now: Time) -> BoxFuture<'_, Result<u64, StoreError>>;
 }
@@ -40,7 +51,7 @@ pub trait Store: Send + Sync {
 pub type Change = Box<dyn FnOnce(&mut [Slot]) + Send>;
 
 /// What a record is about; part of its key, so that two kinds never meet.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum RecordKind {
     /// A log-in that is under way.
@@ -55,34 +66,92 @@ pub enum RecordKind {
     Device,
     /// The code that a device shows.
     UserCode,
+    /// Somebody who has logged in.
+    Account,
+    /// Somebody who may not.
+    Ban,
 }
 
-/// The name of a record: a digest, so that no secret is a key.
+impl RecordKind {
+    /// The first byte of the keys of this kind, for good.
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Login => 1,
+            Self::Grant => 2,
+            Self::Limit => 3,
+            Self::Instance => 4,
+            Self::Device => 5,
+            Self::UserCode => 6,
+            Self::Account => 7,
+            Self::Ban => 8,
+        }
+    }
+}
+
+/// The name of a record: its kind, and a digest, so that no secret is a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RecordKey([u8; 32]);
+pub struct RecordKey {
+    kind: RecordKind,
+    digest: [u8; 32],
+}
 
 impl RecordKey {
     /// The key of a kind and the parts that tell one record from another.
     pub fn new(kind: RecordKind, parts: &[&[u8]]) -> Self {
-        let kind: &[u8] = match kind {
-            RecordKind::Login => b"login",
-            RecordKind::Grant => b"grant",
-            RecordKind::Limit => b"limit",
-            RecordKind::Instance => b"instance",
-            RecordKind::Device => b"device",
-            RecordKind::UserCode => b"user code",
-        };
         // The digest of each part has one length, so no two lists of parts run into one another.
-        let mut input = sha256(kind).to_vec();
+        let mut input = vec![kind.code()];
         for part in parts {
             input.extend(sha256(part));
         }
-        Self(sha256(&input))
+        let digest = sha256(&input);
+        Self { kind, digest }
     }
 
-    /// The 32 bytes.
+    /// A key as a scan gave it.
+    pub const fn from_parts(kind: RecordKind, digest: [u8; 32]) -> Self {
+        Self { kind, digest }
+    }
+
+    /// The kind.
+    pub const fn kind(&self) -> RecordKind {
+        self.kind
+    }
+
+    /// The digest.
     pub const fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
+        &self.digest
+    }
+
+    /// Kind and digest in one: keys of one kind are together, in the order of [`Ord`].
+    pub fn encoded(&self) -> [u8; 33] {
+        let mut bytes = [self.kind.code(); 33];
+        if let Some(rest) = bytes.last_chunk_mut::<32>() {
+            *rest = self.digest;
+        }
+        bytes
+    }
+}
+
+/// A record that a scan has found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Found {
+    /// Its name.
+    pub key: RecordKey,
+    /// What it holds.
+    pub bytes: Vec<u8>,
+    /// When it expires.
+    pub expires: Time,
+}
+
+impl Found {
+    /// A record as a store found it.
+    pub const fn new(key: RecordKey, bytes: Vec<u8>, expires: Time) -> Self {
+        Self {
+            key,
+            bytes,
+            expires,
+        }
     }
 }
 

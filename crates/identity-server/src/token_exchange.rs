@@ -146,6 +146,9 @@ impl Service {
         }
         let identity = self.foreign_identity(&principal)?;
         self.count_exchange(&identity).await?;
+        if !self.admit(&identity, &client.id, caller.peer).await? {
+            return Err(TokenRefusal::ForeignToken);
+        }
         let now = self.now();
         let about = About {
             client_id: &client.id,

@@ -10,7 +10,8 @@ use waxseal_crypto::{Clock, CryptoProvider, Random, Signer};
 use waxseal_formats::ClientTrustConfig;
 use waxseal_identity::{ClaimPath, IssuerConfig, IssuerKind, KeySource, SystemEnvironment};
 use waxseal_identity_server::{
-    self as broker, CodeKey, IdentityServer, KeyKeepingError, KeyRing, KeyStore, MailConfig, Mailer,
+    self as broker, AuditLog, CodeKey, IdentityServer, KeyKeepingError, KeyRing, KeyStore,
+    MailConfig, Mailer,
 };
 use waxseal_log_server::{
     self as log, ArtifactLog, CtConfigError, CtLog, Ledger, LogServer, Objects,
@@ -44,6 +45,8 @@ pub struct Stores {
     pub broker: Arc<dyn broker::Store>,
     /// The keys that sign identity tokens. They change, so they are not among [`Keys`].
     pub broker_keys: Arc<dyn KeyStore>,
+    /// Where the broker writes what matters to security.
+    pub broker_audit: Arc<dyn AuditLog>,
     /// How codes reach people.
     pub mailer: Arc<dyn Mailer>,
     /// The transparency log's.
@@ -171,6 +174,7 @@ impl Instance {
             code_key: CodeKey::new(*keys.code_key),
             store: stores.broker,
             mailer: stores.mailer,
+            audit: stores.broker_audit,
             transport: Arc::clone(&world.transport),
             environment: Arc::new(SystemEnvironment),
             meter: meter.clone(),

@@ -33,6 +33,9 @@ const EXPECTED: [&str; 5] = [LOCK, KEYS, CONFIG_FILE, "client", "outbox"];
 /// birth record does not know them.
 pub const BROKER_KEYS: &str = "broker.keys.json";
 
+/// The broker's audit log, beside its state.
+pub const BROKER_AUDIT: &str = "audit.jsonl";
+
 /// The configuration inside the data directory.
 pub const CONFIG_FILE: &str = "waxseald.toml";
 

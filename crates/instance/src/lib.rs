@@ -53,7 +53,7 @@ pub use compose::{ComposeError, Instance, LogStores, READY_WAIT, Stores, World};
 pub use config::{
     Config, ConfigError, DEFAULT_LISTEN, Flags, Format, LogOutput, Settings, Smtp, TlsFiles,
 };
-pub use data::{BROKER_KEYS, CONFIG_FILE, DataDir, DataError, Part};
+pub use data::{BROKER_AUDIT, BROKER_KEYS, CONFIG_FILE, DataDir, DataError, Part};
 pub use demo::{DEMO_IDENTITY, DemoError, DemoStep, demonstrate};
 pub use log_witnesses::{LogWitnessError, TransparencyLog, WitnessMode};
 pub use login::{EmailLoginError, Mailbox, OutboxReader, browse_login, email_login};

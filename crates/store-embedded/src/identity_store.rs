@@ -1,5 +1,6 @@
 //! The identity broker's store on redb.
 
+use std::ops::Bound;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,15 +9,18 @@ use redb::{
     TableDefinition,
 };
 use waxseal_crypto::{BoxFuture, Time};
-use waxseal_identity_server::{Change, RecordKey, Slot, Store, StoreError};
+use waxseal_identity_server::{Change, Found, RecordKey, RecordKind, Slot, Store, StoreError};
 
 use crate::file::{OpenError, open_database};
 
+/// A record's kind and digest.
+type Key = [u8; 33];
+
 /// Records: key → expiry (seconds, nanoseconds; big-endian) and bytes.
-const RECORDS: TableDefinition<'_, &[u8; 32], &[u8]> = TableDefinition::new("records");
+const RECORDS: TableDefinition<'_, &Key, &[u8]> = TableDefinition::new("records by kind");
 
 /// The same keys in the order in which they expire, so that a sweep reads only what it removes.
-const EXPIRY: TableDefinition<'_, (i64, &[u8; 32]), ()> = TableDefinition::new("expiry");
+const EXPIRY: TableDefinition<'_, (i64, &Key), ()> = TableDefinition::new("expiry by kind");
 
 /// Most records that one transaction of a sweep removes; others come between.
 const SWEEP_BATCH: usize = 1000;
@@ -90,6 +94,16 @@ impl Store for IdentityStore {
         self.blocking(move |database| transact(database, &keys, now, change))
     }
 
+    fn scan(
+        &self,
+        kind: RecordKind,
+        after: Option<RecordKey>,
+        limit: usize,
+        now: Time,
+    ) -> BoxFuture<'_, Result<Vec<Found>, StoreError>> {
+        self.blocking(move |database| scan(database, kind, after, limit, now))
+    }
+
     fn sweep(&self, now: Time) -> BoxFuture<'_, Result<u64, StoreError>> {
         self.blocking(move |database| {
             let mut removed = 0;
@@ -118,7 +132,7 @@ fn transact(
         let mut expiry = writing.open_table(EXPIRY)?;
         let mut before = Vec::with_capacity(keys.len());
         for key in keys {
-            let value = records.get(key.as_bytes())?;
+            let value = records.get(&key.encoded())?;
             before.push(value.as_ref().and_then(|value| decode(value.value())));
         }
         let alive = |record: &(Vec<u8>, Time)| record.1 > now;
@@ -131,16 +145,17 @@ fn transact(
             if before == slot.record {
                 continue;
             }
+            let key = &key.encoded();
             if let Some((_, expires)) = before {
-                expiry.remove((expires.unix_seconds(), key.as_bytes()))?;
+                expiry.remove((expires.unix_seconds(), key))?;
             }
             match slot.record {
                 Some((bytes, expires)) => {
-                    records.insert(key.as_bytes(), encode(&bytes, expires).as_slice())?;
-                    expiry.insert((expires.unix_seconds(), key.as_bytes()), ())?;
+                    records.insert(key, encode(&bytes, expires).as_slice())?;
+                    expiry.insert((expires.unix_seconds(), key), ())?;
                 }
                 None => {
-                    records.remove(key.as_bytes())?;
+                    records.remove(key)?;
                 }
             }
         }
@@ -148,6 +163,40 @@ fn transact(
     // The commit point: on disk when this returns.
     writing.commit()?;
     Ok(())
+}
+
+fn scan(
+    database: &Database,
+    kind: RecordKind,
+    after: Option<RecordKey>,
+    limit: usize,
+    now: Time,
+) -> Result<Vec<Found>, redb::Error> {
+    let reading = database.begin_read()?;
+    let records = match reading.open_table(RECORDS) {
+        Err(redb::TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
+        opened => opened?,
+    };
+    let first = after.map_or(
+        Bound::Included(RecordKey::from_parts(kind, [0; 32]).encoded()),
+        |after| Bound::Excluded(after.encoded()),
+    );
+    let last = RecordKey::from_parts(kind, [u8::MAX; 32]).encoded();
+    let range = (first.as_ref(), Bound::Included(&last));
+    let mut found = Vec::new();
+    for row in records.range::<&Key>(range)? {
+        let (key, value) = row?;
+        let digest = key.value().last_chunk::<32>().copied();
+        let record = decode(value.value()).filter(|(_, expires)| *expires > now);
+        if let (Some(digest), Some((bytes, expires))) = (digest, record) {
+            let key = RecordKey::from_parts(kind, digest);
+            found.push(Found::new(key, bytes, expires));
+        }
+        if found.len() >= limit {
+            break;
+        }
+    }
+    Ok(found)
 }
 
 fn sweep_batch(database: &Database, now: Time) -> Result<usize, redb::Error> {
@@ -159,7 +208,7 @@ fn sweep_batch(database: &Database, now: Time) -> Result<usize, redb::Error> {
         let mut expiry = writing.open_table(EXPIRY)?;
         let mut expired = Vec::new();
         for row in expiry
-            .range(..(now.unix_seconds(), &[0; 32]))?
+            .range(..(now.unix_seconds(), &[0; 33]))?
             .take(SWEEP_BATCH)
         {
             let (key, _) = row?;

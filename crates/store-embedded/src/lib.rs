@@ -1,7 +1,7 @@
 //! The servers' stores for one machine: redb files and a directory.
 //!
 //! **What it is.** Implementations of the store joints that the servers define: the identity
-//! broker's [`IdentityStore`], its [`IdentityKeys`], and its [`Outbox`] for instances without a mail server; a log's
+//! broker's [`IdentityStore`], its [`IdentityKeys`] and [`AuditFile`], and its [`Outbox`] for instances without a mail server; a log's
 //! [`LogLedger`] and [`LogObjects`].
 //!
 //! **In scope.** Durability, atomicity and file modes, as each trait's prose contract demands.
@@ -24,6 +24,7 @@
 //! **Trust.** Assumes a local file system that keeps what was synced, and that nobody else writes
 //! the files; they are made with mode 0600, and refused if group or others may read them.
 
+mod audit_file;
 mod file;
 mod folder;
 mod identity_keys;
@@ -32,6 +33,7 @@ mod log_ledger;
 mod log_objects;
 mod outbox;
 
+pub use audit_file::AuditFile;
 pub use file::OpenError;
 pub use folder::{Directory, Folder, NewFile, StoredFile};
 pub use identity_keys::IdentityKeys;

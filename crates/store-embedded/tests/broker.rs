@@ -21,7 +21,9 @@ use http_body_util::BodyExt as _;
 use tower::ServiceExt as _;
 use waxseal_crypto::{SignatureAlgorithm, Signer, sha256};
 use waxseal_identity::SystemEnvironment;
-use waxseal_identity_server::{CodeKey, Config, Context, IdentityServer, KeyRing, MailConfig};
+use waxseal_identity_server::{
+    CodeKey, Config, Context, IdentityServer, KeyRing, MailConfig, NoAuditLog,
+};
 use waxseal_serve::Meter;
 use waxseal_store_embedded::{IdentityStore, Outbox};
 use waxseal_transport::{BoxFuture, Origin, Request, Response, Transport, TransportError};
@@ -64,6 +66,7 @@ async fn broker(data: &Path, codes: &Codes) -> Router {
         mailer: Arc::new(outbox.unwrap()),
         transport: Arc::new(Nowhere),
         environment: Arc::new(SystemEnvironment),
+        audit: Arc::new(NoAuditLog),
         meter: Meter::new(),
     };
     let config = Config::new("http://localhost:8383/auth", MailConfig::Outbox);

@@ -42,12 +42,14 @@ use waxseal_crypto_aws_lc::{OsRandom, provider};
 use waxseal_formats::ClientTrustConfig;
 use waxseal_identity::IdentityToken;
 use waxseal_instance::{
-    BROKER_KEYS, Birth, Config, DataDir, Flags, Instance, LogStores, Nowhere, OutboxReader, Part,
-    RouterTransport, Stores, World, email_login, provision, write_client_files,
+    BROKER_AUDIT, BROKER_KEYS, Birth, Config, DataDir, Flags, Instance, LogStores, Nowhere,
+    OutboxReader, Part, RouterTransport, Stores, World, email_login, provision, write_client_files,
 };
 use waxseal_serve::{Fatal, HostCheck, Limits, Listen, Listener, Shutdown};
 use waxseal_sign::{Endpoints, Session, SigningContext, SigningError, Silent};
-use waxseal_store_embedded::{IdentityKeys, IdentityStore, LogLedger, LogObjects, Outbox};
+use waxseal_store_embedded::{
+    AuditFile, IdentityKeys, IdentityStore, LogLedger, LogObjects, Outbox,
+};
 use waxseal_transport::Transport;
 use waxseal_transport_reqwest::ReqwestTransport;
 use waxseal_verify::Verifier;
@@ -274,6 +276,9 @@ fn stores(data: &DataDir) -> Stores {
     let outbox = data.make(Part::Outbox).unwrap();
     Stores {
         broker: Arc::new(IdentityStore::open(&broker).unwrap()),
+        broker_audit: Arc::new(
+            AuditFile::open(&data.make(Part::Broker).unwrap().join(BROKER_AUDIT)).unwrap(),
+        ),
         broker_keys: Arc::new(
             IdentityKeys::open(&data.make(Part::Keys).unwrap().join(BROKER_KEYS)).unwrap(),
         ),

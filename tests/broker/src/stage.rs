@@ -13,7 +13,7 @@ use waxseal_identity_server::{
     SmtpConfig,
 };
 use waxseal_serve::{Chassis, HostCheck, Limits, Listen, Meter, Shutdown, serve};
-use waxseal_store_embedded::IdentityStore;
+use waxseal_store_embedded::{AuditFile, IdentityStore};
 use waxseal_transport_reqwest::ReqwestTransport;
 
 /// What a broker is set up as.
@@ -135,6 +135,7 @@ impl Stage {
         }
         let store = IdentityStore::open(&folder.path().join("state.redb"));
         let store = Arc::new(store.map_err(|e| text(&e))?);
+        let audit = AuditFile::open(&folder.path().join("audit.jsonl")).map_err(|e| text(&e))?;
         let mails = Arc::<Mails>::default();
         let clock = Arc::<Moved>::default();
         let meter = Meter::new();
@@ -148,6 +149,7 @@ impl Stage {
             mailer: Arc::<Mails>::clone(&mails),
             transport: Arc::new(ReqwestTransport::builder().build().map_err(|e| text(&e))?),
             environment: Arc::new(SystemEnvironment),
+            audit: Arc::new(audit),
             meter: meter.clone(),
         };
         let server = IdentityServer::new(config, context)

@@ -7,6 +7,7 @@ use std::time::Duration;
 use waxseal_crypto::{Digest, sha256};
 use waxseal_identity::EmailAddress;
 
+use crate::account::{ban_of_address, is_banned};
 use crate::client::Redirect;
 use crate::grant::{grant_key, grant_life};
 use crate::limits::{
@@ -43,15 +44,11 @@ impl Service {
         let code = LoginCode::generate(&*self.context.random)?;
         let admitted = self.config.admits(address.domain());
         let key = login_key(request);
-        let mac = if admitted {
-            self.context
-                .code_key
-                .mac(key.as_bytes(), address.as_str(), &code)
-        } else {
-            // No code has this digest, so none that is typed is right.
-            Secret::generate(&*self.context.random)?.digest()
-        };
-        let challenge = Challenge {
+        let code_key = &self.context.code_key;
+        let mac = code_key.mac(key.as_bytes(), address.as_str(), &code);
+        // No code has this digest, so none that is typed is right.
+        let void = Secret::generate(&*self.context.random)?.digest();
+        let mut challenge = Challenge {
             address: address.as_str().to_owned(),
             mac,
             expires: now.checked_add(CODE_LIFE).unwrap_or(now).unix_seconds(),
@@ -61,10 +58,11 @@ impl Service {
             key,
             CODES_PER_ADDRESS.key(address.as_str()),
             CODES_PER_PEER.key(&peer_name(peer)),
+            ban_of_address(address.as_str()),
         ];
         let (cookie, limited) = (cookie.map(str::to_owned), !self.config.is_outbox());
         let outcome = transact(&*self.context.store, keys, now, move |slots| {
-            let [login, of_address, of_peer] = slots else {
+            let [login, of_address, of_peer, ban] = slots else {
                 return Err(Refusal::UnknownLogin);
             };
             let mut owned = own(read(Some(login)), cookie.as_deref(), now)?;
@@ -77,17 +75,23 @@ impl Service {
                 CODES_PER_ADDRESS.note(Some(of_address), now);
                 CODES_PER_PEER.note(Some(of_peer), now);
             }
+            let banned = is_banned(Some(ban));
+            if banned || !admitted {
+                challenge.mac = void;
+            }
             owned.challenge = Some(challenge);
             let expires = owned.expires;
             write(Some(login), &owned, expires);
-            Ok(())
+            Ok(banned)
         });
-        if let Err(refusal) = outcome.await? {
-            self.audit(LoginEvent::Limited, address.as_str(), peer);
-            return Err(refusal);
-        }
-        if admitted {
-            self.deliver(address, code, peer).await?;
+        match outcome.await? {
+            Ok(false) if admitted => self.deliver(address, code, peer).await?,
+            Ok(false) => self.audit(LoginEvent::NotAdmitted, address.as_str(), peer),
+            Ok(true) => self.audit(LoginEvent::Banned, address.as_str(), peer),
+            Err(refusal) => {
+                self.audit(LoginEvent::Limited, address.as_str(), peer);
+                return Err(refusal);
+            }
         }
         Ok(())
     }
@@ -174,6 +178,7 @@ impl Service {
             Err(refusal) => {
                 let event = match refusal {
                     Refusal::TooManyFailures { .. } => LoginEvent::Limited,
+                    Refusal::WrongCode { attempts_left: 0 } => LoginEvent::Locked,
                     _ => LoginEvent::WrongCode,
                 };
                 self.audit(event, &address, peer);

@@ -27,8 +27,8 @@ pub(super) async fn code(
     body: Bytes,
 ) -> Response {
     let peer = peer.of(&service);
-    let caller = oauth::caller(&headers);
-    let response = match service.begin_device(&body, &caller, peer).await {
+    let caller = oauth::caller(&headers, peer);
+    let response = match service.begin_device(&body, &caller).await {
         Ok(codes) => Json(answer(&service, &codes)).into_response(),
         Err(refusal) => refused(&refusal),
     };

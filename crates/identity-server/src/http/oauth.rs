@@ -1,5 +1,6 @@
 //! The endpoints for programs: discovery, keys, tokens, userinfo.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Json;
@@ -9,6 +10,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
+use super::Peer;
 use crate::client::Caller;
 use crate::device::PollRefusal;
 use crate::grant::{Granted, TokenRefusal};
@@ -68,8 +70,15 @@ fn cached(mut response: Response) -> Response {
 
 /// RFC 6749 §4.1.3, RFC 8628 §3.4, RFC 8693 §2; the answer is RFC 6749 §5.1 with OpenID Connect Core
 /// §3.1.3.3, or RFC 8693 §2.2.
-pub(super) async fn token(State(service): Broker, headers: HeaderMap, body: Bytes) -> Response {
-    let outcome = service.exchange(&body, &caller(&headers)).await;
+pub(super) async fn token(
+    State(service): Broker,
+    peer: Peer,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let outcome = service
+        .exchange(&body, &caller(&headers, peer.of(&service)))
+        .await;
     let response = match outcome {
         Ok(Granted::Exchanged(exchanged)) => Json(json!({
             "access_token": exchanged.token,
@@ -92,14 +101,17 @@ pub(super) async fn token(State(service): Broker, headers: HeaderMap, body: Byte
 
 /// What the request says about its client besides its form. A header that is there and unreadable,
 /// or there twice, authenticates nobody.
-pub(super) fn caller(headers: &HeaderMap) -> Caller<'_> {
+pub(super) fn caller(headers: &HeaderMap, peer: Option<IpAddr>) -> Caller<'_> {
     let mut fields = headers.get_all(header::AUTHORIZATION).iter();
     let authorization = match (fields.next(), fields.next()) {
         (None, _) => None,
         (Some(value), None) => Some(value.to_str().unwrap_or_default()),
         _ => Some(""),
     };
-    Caller { authorization }
+    Caller {
+        authorization,
+        peer,
+    }
 }
 
 /// What a client learns that failed with `Authorization: Basic`.

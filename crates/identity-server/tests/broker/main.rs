@@ -13,6 +13,7 @@ mod authorize;
 mod device;
 mod email_code;
 mod internet;
+mod operator;
 mod pages;
 mod start;
 mod token;

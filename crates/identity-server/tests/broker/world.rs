@@ -20,8 +20,9 @@ use waxseal_crypto::{
 };
 use waxseal_identity::SystemEnvironment;
 use waxseal_identity_server::{
-    Change, CodeKey, CodeMail, Config, Context, IdentityServer, KeyRing, MailConfig, MailError,
-    Mailer, RecordKey, Slot, SmtpConfig, StartError, Store, StoreError,
+    AuditError, AuditLog, Change, CodeKey, CodeMail, Config, Context, Found, IdentityServer,
+    KeyRing, MailConfig, MailError, Mailer, RecordKey, RecordKind, Slot, SmtpConfig, StartError,
+    Store, StoreError,
 };
 use waxseal_serve::Meter;
 
@@ -104,6 +105,24 @@ impl Store for MemoryStore {
         })
     }
 
+    fn scan(
+        &self,
+        kind: RecordKind,
+        after: Option<RecordKey>,
+        limit: usize,
+        now: Time,
+    ) -> BoxFuture<'_, Result<Vec<Found>, StoreError>> {
+        Box::pin(async move {
+            let records = self.records.lock().unwrap();
+            let rows = records.iter().filter(|(key, (_, expires))| {
+                key.kind() == kind && *expires > now && after.is_none_or(|after| **key > after)
+            });
+            let found =
+                rows.map(|(key, (bytes, expires))| Found::new(*key, bytes.clone(), *expires));
+            Ok(found.take(limit).collect())
+        })
+    }
+
     fn sweep(&self, now: Time) -> BoxFuture<'_, Result<u64, StoreError>> {
         Box::pin(async move {
             self.records
@@ -134,6 +153,23 @@ impl Mailer for MemoryMailer {
     }
 }
 
+/// Keeps audit lines, or fails.
+#[derive(Default)]
+pub(crate) struct MemoryAudit {
+    pub(crate) lines: Mutex<Vec<String>>,
+    pub(crate) broken: Mutex<bool>,
+}
+
+impl AuditLog for MemoryAudit {
+    fn append(&self, line: &str) -> Result<(), AuditError> {
+        if *self.broken.lock().unwrap() {
+            return Err(AuditError("broken".into()));
+        }
+        self.lines.lock().unwrap().push(line.to_owned());
+        Ok(())
+    }
+}
+
 pub(crate) struct World {
     pub(crate) router: Router,
     pub(crate) server: IdentityServer,
@@ -144,6 +180,7 @@ pub(crate) struct World {
     pub(crate) meter: Meter,
     /// Where the broker's own requests go.
     pub(crate) internet: Internet,
+    pub(crate) audit: Arc<MemoryAudit>,
 }
 
 static KEY: LazyLock<PrivateKey> = LazyLock::new(|| {
@@ -182,6 +219,7 @@ pub(crate) async fn on_store(config: Config, store: Arc<MemoryStore>) -> Result<
     let keys = Arc::new(KeyRing::new(signer()).unwrap());
     let meter = Meter::new();
     let internet = Internet::default();
+    let audit = Arc::<MemoryAudit>::default();
     let context = Context {
         clock: Arc::<MockClock>::clone(&clock),
         random: Arc::new(TestRandom::default()),
@@ -192,6 +230,7 @@ pub(crate) async fn on_store(config: Config, store: Arc<MemoryStore>) -> Result<
         mailer: Arc::<MemoryMailer>::clone(&mailer),
         transport: Arc::new(internet.clone()),
         environment: Arc::new(SystemEnvironment),
+        audit: Arc::<MemoryAudit>::clone(&audit),
         meter: meter.clone(),
     };
     let server = IdentityServer::new(config, context).await?;
@@ -204,6 +243,7 @@ pub(crate) async fn on_store(config: Config, store: Arc<MemoryStore>) -> Result<
         keys,
         meter,
         internet,
+        audit,
     })
 }
 

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use waxseal_crypto::{BoxFuture, PrivateKey, SignatureAlgorithm, Time};
 use waxseal_crypto_aws_lc::{OsRandom, SystemClock, provider};
-use waxseal_identity_server::{KeptKey, KeptRing, TokenAlgorithm};
+use waxseal_identity_server::{KeptKey, KeptRing, NoAuditLog, TokenAlgorithm};
 use waxseal_log_server::{Commit, CommitOutcome, DedupKey, LedgerError, Opened};
 use waxseal_store_embedded::{IdentityKeys, IdentityStore, LogLedger, LogObjects, Outbox};
 
@@ -49,6 +49,7 @@ fn stores(folder: &Path) -> Stores {
     std::fs::write(&broker_keys, KeptRing::new(current, next).encode()).unwrap();
     std::fs::set_permissions(&broker_keys, PermissionsExt::from_mode(0o600)).unwrap();
     Stores {
+        broker_audit: Arc::new(NoAuditLog),
         broker_keys: Arc::new(IdentityKeys::open(&broker_keys).unwrap()),
         broker: Arc::new(IdentityStore::open(&folder.join("broker.redb")).unwrap()),
         mailer: Arc::new(Outbox::new(&folder.join("outbox"), |_| {}).unwrap()),

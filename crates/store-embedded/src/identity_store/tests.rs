@@ -128,3 +128,53 @@ async fn a_sweep_removes_what_has_expired_and_nothing_else() {
     assert_eq!(store.sweep(at(1001)).await.unwrap(), 2);
     assert!(store.is_empty().unwrap());
 }
+
+#[tokio::test]
+async fn records_of_one_kind_are_listed_page_by_page() {
+    let (_folder, store) = store();
+    for number in 0..10 {
+        put(
+            &store,
+            &number.to_string(),
+            &[number],
+            at(i64::from(number)),
+        )
+        .await;
+    }
+    let other = RecordKey::new(RecordKind::Account, &[b"other"]);
+    transact(&store, vec![other], at(0), |slots| {
+        slots[0].record = Some((vec![99], at(99)));
+    })
+    .await
+    .unwrap();
+    let mut seen = Vec::new();
+    let mut after = None;
+    loop {
+        let page = store
+            .scan(RecordKind::Login, after, 3, at(2))
+            .await
+            .unwrap();
+        assert!(page.len() <= 3 && page.is_sorted_by_key(|found| found.key));
+        seen.extend(page.iter().map(|found| found.bytes[0]));
+        after = page.last().map(|found| found.key);
+        if page.len() < 3 {
+            break;
+        }
+    }
+    seen.sort_unstable();
+    assert_eq!(seen, [3, 4, 5, 6, 7, 8, 9]);
+    let accounts = store
+        .scan(RecordKind::Account, None, 3, at(2))
+        .await
+        .unwrap();
+    assert_eq!(accounts, [Found::new(other, vec![99], at(99))]);
+    let bans = store.scan(RecordKind::Ban, None, 3, at(2)).await.unwrap();
+    assert!(bans.is_empty());
+}
+
+#[tokio::test]
+async fn an_empty_store_lists_nothing() {
+    let (_folder, store) = store();
+    let found = store.scan(RecordKind::Login, None, 3, at(0)).await.unwrap();
+    assert!(found.is_empty());
+}

@@ -1,0 +1,291 @@
+//! What an operator sees and does: accounts, log-ins under way, bans.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use waxseal_crypto::{Clock, Time};
+
+use crate::account::{AccountId, AccountRecord, BanRecord, BanTarget};
+use crate::audit::{AuditLog, Entry};
+use crate::login::LOGIN_LIFE;
+use crate::records::{Login, NEVER, write};
+use crate::{Found, RecordKind, Store, StoreError, transact};
+
+/// How many records are read at once.
+const PAGE: usize = 500;
+
+/// The broker's records in an operator's hands. It needs no server; where one runs on the same
+/// store, each change counts from the next step of a log-in on.
+pub struct Administration {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    audit: Arc<dyn AuditLog>,
+}
+
+/// Somebody who has been given tokens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Account {
+    /// Its id, for bans and in audit lines.
+    pub id: String,
+    /// The address.
+    pub email: String,
+    /// Where it was proven: the issuer in certificates.
+    pub connector_id: String,
+    /// Its name there.
+    pub user_id: String,
+    /// Seconds since the epoch of the first token.
+    pub first: i64,
+    /// Of the last one.
+    pub last: i64,
+    /// How many there were.
+    pub tokens: u64,
+    /// Whether a ban stands, of the account or of its address.
+    pub banned: bool,
+}
+
+/// A log-in under way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct LoginSession {
+    /// The client.
+    pub client_id: String,
+    /// Where its answer goes: `loopback`, `copied` or `device`.
+    pub answer: &'static str,
+    /// The address that a code was sent for, if one was.
+    pub email: Option<String>,
+    /// Seconds since the epoch when it began.
+    pub begun: i64,
+    /// When it ends.
+    pub expires: i64,
+}
+
+/// A ban.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Ban {
+    /// An address, or an account's id.
+    pub target: String,
+    /// Why, in the operator's words.
+    pub reason: Option<String>,
+    /// Seconds since the epoch when it began.
+    pub since: i64,
+    /// When it ends; `None` for never.
+    pub until: Option<i64>,
+}
+
+impl Administration {
+    /// The records of a store.
+    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, audit: Arc<dyn AuditLog>) -> Self {
+        Self {
+            store,
+            clock,
+            audit,
+        }
+    }
+
+    /// Who has been given tokens in the last 400 days, the latest first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn users(&self) -> Result<Vec<Account>, StoreError> {
+        let bans = self.bans().await?;
+        let is_banned = |target: &str| bans.iter().any(|ban| ban.target == target);
+        let mut accounts = Vec::new();
+        for found in self.all(RecordKind::Account).await? {
+            let Ok(record) = serde_json::from_slice::<AccountRecord>(&found.bytes) else {
+                continue;
+            };
+            let id = AccountId::of(&record.identity).as_str().to_owned();
+            accounts.push(Account {
+                banned: is_banned(&id) || is_banned(&record.identity.email),
+                id,
+                email: record.identity.email,
+                connector_id: record.identity.connector_id,
+                user_id: record.identity.user_id,
+                first: record.first,
+                last: record.last,
+                tokens: record.tokens,
+            });
+        }
+        accounts.sort_by_key(|account| std::cmp::Reverse(account.last));
+        Ok(accounts)
+    }
+
+    /// Log-ins under way, the latest first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn sessions(&self) -> Result<Vec<LoginSession>, StoreError> {
+        let life = i64::try_from(LOGIN_LIFE.as_secs()).unwrap_or(0);
+        let mut sessions = Vec::new();
+        for found in self.all(RecordKind::Login).await? {
+            let Ok(login) = serde_json::from_slice::<Login>(&found.bytes) else {
+                continue;
+            };
+            let answer = if login.device.is_some() {
+                "device"
+            } else if login.redirect_uri == waxseal_identity::OUT_OF_BAND {
+                "copied"
+            } else {
+                "loopback"
+            };
+            sessions.push(LoginSession {
+                client_id: login.client_id,
+                answer,
+                email: login.challenge.map(|challenge| challenge.address),
+                begun: login.expires.saturating_sub(life),
+                expires: login.expires,
+            });
+        }
+        sessions.sort_by_key(|session| std::cmp::Reverse(session.begun));
+        Ok(sessions)
+    }
+
+    /// Ends every log-in under way, and voids every code that was given and not used; how many
+    /// records there were. Tokens that were given live on, for five minutes at most.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn end_sessions(&self) -> Result<u64, StoreError> {
+        use RecordKind::{Device, Grant, Login, UserCode};
+        let mut ended = 0;
+        for kind in [Login, Grant, Device, UserCode] {
+            for found in self.all(kind).await? {
+                self.remove(found).await?;
+                ended += 1;
+            }
+        }
+        self.note("sessions_ended", None);
+        Ok(ended)
+    }
+
+    /// Bans that stand, the latest first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn bans(&self) -> Result<Vec<Ban>, StoreError> {
+        let found = self.all(RecordKind::Ban).await?;
+        let records = found
+            .iter()
+            .filter_map(|found| serde_json::from_slice::<BanRecord>(&found.bytes).ok());
+        let mut bans: Vec<_> = records
+            .map(|record| Ban {
+                target: record.target,
+                reason: record.reason,
+                since: record.since,
+                until: record.until,
+            })
+            .collect();
+        bans.sort_by_key(|ban| std::cmp::Reverse(ban.since));
+        Ok(bans)
+    }
+
+    /// Bans somebody, until then or for good, and ends what log-ins they have begun. Whoever had
+    /// a ban has this one now.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn ban(
+        &self,
+        target: &BanTarget,
+        reason: Option<&str>,
+        until: Option<Time>,
+    ) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let record = BanRecord {
+            target: target.as_str().to_owned(),
+            reason: reason.map(str::to_owned),
+            since: now.unix_seconds(),
+            until: until.map(Time::unix_seconds),
+        };
+        let end = until.map_or(NEVER, Time::unix_seconds);
+        let banned = transact(&*self.store, vec![target.key()], now, move |slots| {
+            write(slots.first_mut(), &record, end);
+        });
+        banned.await?;
+        if let BanTarget::Address(address) = target {
+            self.end_sessions_of(address.as_str()).await?;
+        }
+        self.note("ban", Some(target));
+        Ok(())
+    }
+
+    /// Lifts a ban; false if there was none.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn unban(&self, target: &BanTarget) -> Result<bool, StoreError> {
+        let now = self.clock.now();
+        let lifted = transact(&*self.store, vec![target.key()], now, |slots| {
+            slots
+                .first_mut()
+                .and_then(|slot| slot.record.take())
+                .is_some()
+        });
+        let lifted = lifted.await?;
+        if lifted {
+            self.note("unban", Some(target));
+        }
+        Ok(lifted)
+    }
+
+    async fn end_sessions_of(&self, address: &str) -> Result<(), StoreError> {
+        for found in self.all(RecordKind::Login).await? {
+            let login = serde_json::from_slice::<Login>(&found.bytes).ok();
+            let challenge = login.and_then(|login| login.challenge);
+            if challenge.is_some_and(|challenge| challenge.address == address) {
+                self.remove(found).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn remove(&self, found: Found) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        transact(&*self.store, vec![found.key], now, |slots| {
+            if let Some(slot) = slots.first_mut() {
+                slot.record = None;
+            }
+        })
+        .await
+    }
+
+    async fn all(&self, kind: RecordKind) -> Result<Vec<Found>, StoreError> {
+        let now = self.clock.now();
+        let mut all = Vec::new();
+        loop {
+            let after = all.last().map(|found: &Found| found.key);
+            let page = self.store.scan(kind, after, PAGE, now).await?;
+            let is_last = page.len() < PAGE;
+            all.extend(page);
+            if is_last {
+                return Ok(all);
+            }
+        }
+    }
+
+    fn note(&self, event: &'static str, target: Option<&BanTarget>) {
+        let (address, account) = match target {
+            Some(BanTarget::Address(address)) => (Some(address.as_str()), None),
+            Some(BanTarget::Account(id)) => (None, Some(id.as_str())),
+            None => (None, None),
+        };
+        let entry = Entry {
+            event,
+            address,
+            account,
+            by_operator: true,
+            ..Entry::default()
+        };
+        if let Err(error) = self.audit.append(&entry.line(self.clock.now())) {
+            crate::service::log_cause("no audit line", &error);
+        }
+    }
+}
+
+impl std::fmt::Debug for Administration {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Administration")
+    }
+}

@@ -1,0 +1,271 @@
+//! What an operator sees and does: bans, lists, and the audit log.
+
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+use waxseal_crypto::{Clock, Time};
+use waxseal_identity_server::{Administration, BanTarget, Store, address_digest};
+
+use crate::world::{Browser, ISSUER, NOW, Pkce, World, outbox, smtp, world, wrong};
+
+const YOU: &str = "you@example.com";
+
+fn administration(world: &World) -> Administration {
+    let store: Arc<dyn Store> = world.store.clone();
+    let clock: Arc<dyn Clock> = world.clock.clone();
+    Administration::new(store, clock, world.audit.clone())
+}
+
+async fn ban(world: &World, target: &str) {
+    let target = BanTarget::parse(target).unwrap();
+    let operator = administration(world);
+    operator.ban(&target, Some("phished"), None).await.unwrap();
+}
+
+/// The audit lines, each as an object.
+fn lines(world: &World) -> Vec<Value> {
+    let lines = world.audit.lines.lock().unwrap();
+    lines
+        .iter()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+fn events(world: &World) -> Vec<String> {
+    let lines = lines(world);
+    lines
+        .iter()
+        .map(|line| line["event"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[tokio::test]
+async fn a_banned_address_gets_no_mail_and_cannot_tell() {
+    let world = world(smtp()).await;
+    ban(&world, YOU).await;
+    let mut banned = Browser::default();
+    let request = banned.begin(&world, &Pkce::default().query()).await;
+    let answer = banned.ask(&world, &request, YOU).await;
+    let page = banned.get(&world, answer.header("location")).await;
+    assert_eq!(world.mail_count().await, 0);
+    // Another address of the same length sees the same, byte for byte.
+    let mut other = Browser::default();
+    let other_request = other.begin(&world, &Pkce::default().query()).await;
+    let other_answer = other.ask(&world, &other_request, "two@example.com").await;
+    assert_eq!(answer.status, other_answer.status);
+    let other_page = other.get(&world, other_answer.header("location")).await;
+    let plain = |text: &str, request: &str| text.replace(request, "").replace("two@", "you@");
+    assert_eq!(
+        plain(&page.body, &request),
+        plain(&other_page.body, &other_request)
+    );
+    let typed = banned.type_code(&world, &request, "12345678").await;
+    assert_eq!(typed.status, StatusCode::BAD_REQUEST);
+    assert!(events(&world).contains(&"banned".to_owned()));
+}
+
+#[tokio::test]
+async fn a_ban_counts_at_the_token_too() {
+    let world = world(outbox()).await;
+    let code = world.log_in(YOU).await;
+    ban(&world, YOU).await;
+    let answer = world.token(&Pkce::default().form(&code)).await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+    assert_eq!(answer.json()["error"], json!("invalid_grant"));
+    assert_eq!(events(&world).last().unwrap(), "banned");
+}
+
+#[tokio::test]
+async fn a_ban_ends_what_was_begun() {
+    let world = world(outbox()).await;
+    let mut browser = Browser::default();
+    let request = browser.begin(&world, &Pkce::default().query()).await;
+    browser.ask(&world, &request, YOU).await;
+    let code = world.last_code().await;
+    ban(&world, "You@EXAMPLE.com").await;
+    // Another spelling of the local part is another person.
+    let page = browser.type_code(&world, &request, &code).await;
+    assert_eq!(page.status, StatusCode::SEE_OTHER);
+    ban(&world, "you@EXAMPLE.com").await;
+    let request = browser.begin(&world, &Pkce::default().query()).await;
+    browser.ask(&world, &request, YOU).await;
+    assert_eq!(world.last_code().await, code, "no second mail");
+}
+
+#[tokio::test]
+async fn a_ban_of_an_account_counts_whatever_its_address() {
+    let world = world(outbox()).await;
+    world.tokens(YOU).await;
+    let users = administration(&world).users().await.unwrap();
+    assert_eq!(users.len(), 1);
+    ban(&world, &users[0].id).await;
+    let code = world.log_in(YOU).await;
+    let answer = world.token(&Pkce::default().form(&code)).await;
+    assert_eq!(answer.json()["error"], json!("invalid_grant"));
+    assert!(administration(&world).users().await.unwrap()[0].banned);
+    world.tokens("two@example.com").await;
+}
+
+#[tokio::test]
+async fn bans_end_and_are_lifted() {
+    let world = world(outbox()).await;
+    let operator = administration(&world);
+    let target = BanTarget::parse(YOU).unwrap();
+    let until = Time::from_unix(NOW + 60).unwrap();
+    operator.ban(&target, None, Some(until)).await.unwrap();
+    let bans = operator.bans().await.unwrap();
+    assert_eq!(bans.len(), 1);
+    assert_eq!((bans[0].since, bans[0].until), (NOW, Some(NOW + 60)));
+    world.advance(59);
+    let code = world.log_in("two@example.com").await;
+    assert!(!code.is_empty());
+    assert_eq!(operator.bans().await.unwrap().len(), 1);
+    world.advance(1);
+    assert!(operator.bans().await.unwrap().is_empty());
+    world.tokens(YOU).await;
+    ban(&world, YOU).await;
+    assert_eq!(operator.bans().await.unwrap()[0].until, None);
+    assert!(operator.unban(&target).await.unwrap());
+    assert!(!operator.unban(&target).await.unwrap());
+    world.tokens(YOU).await;
+    let done = events(&world);
+    assert_eq!(done.iter().filter(|event| *event == "unban").count(), 1);
+}
+
+#[tokio::test]
+async fn users_and_sessions_are_listed() {
+    let world = world(outbox()).await;
+    world.tokens(YOU).await;
+    world.advance(60);
+    world.tokens(YOU).await;
+    world.advance(60);
+    world.tokens("two@example.com").await;
+    let operator = administration(&world);
+    let users = operator.users().await.unwrap();
+    let seen: Vec<_> = users
+        .iter()
+        .map(|user| (user.email.as_str(), user.tokens, user.first, user.last))
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            ("two@example.com", 1, NOW + 120, NOW + 120),
+            (YOU, 2, NOW, NOW + 60),
+        ]
+    );
+    assert!(users.iter().all(|user| user.connector_id == ISSUER));
+    // Who has not been here for 400 days is forgotten.
+    world.advance(400 * 24 * 3600 - 1);
+    assert_eq!(operator.users().await.unwrap().len(), 1);
+    world.advance(1);
+    assert!(operator.users().await.unwrap().is_empty());
+
+    let mut browser = Browser::default();
+    let request = browser.begin(&world, &Pkce::default().query()).await;
+    browser.ask(&world, &request, YOU).await;
+    world.advance(1);
+    let copied = Pkce::default().query_with(&[("redirect_uri", "urn:ietf:wg:oauth:2.0:oob")]);
+    browser.begin(&world, &copied).await;
+    let sessions = operator.sessions().await.unwrap();
+    assert_eq!(sessions.len(), 2);
+    assert_eq!((sessions[0].answer, &sessions[0].email), ("copied", &None));
+    assert_eq!(sessions[1].answer, "loopback");
+    assert_eq!(sessions[1].email.as_deref(), Some(YOU));
+    assert_eq!(sessions[1].expires - sessions[1].begun, 900);
+    assert_eq!(operator.end_sessions().await.unwrap(), 2);
+    assert!(operator.sessions().await.unwrap().is_empty());
+    let code = world.last_code().await;
+    let page = browser.type_code(&world, &request, &code).await;
+    assert_eq!(page.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn ended_sessions_take_codes_with_them() {
+    let world = world(outbox()).await;
+    let code = world.log_in(YOU).await;
+    assert_eq!(administration(&world).end_sessions().await.unwrap(), 1);
+    let answer = world.token(&Pkce::default().form(&code)).await;
+    assert_eq!(answer.json()["error"], json!("invalid_grant"));
+}
+
+#[tokio::test]
+async fn the_audit_log_has_one_line_for_each_event() {
+    let world = world(smtp()).await;
+    let mut browser = Browser {
+        address: "192.0.2.7".parse().ok(),
+        ..Browser::default()
+    };
+    let request = browser.begin(&world, &Pkce::default().query()).await;
+    browser.ask(&world, &request, YOU).await;
+    let code = world.last_code().await;
+    browser.type_code(&world, &request, &wrong(&code)).await;
+    let done = browser.type_code(&world, &request, &code).await;
+    let code = done.parameter("code").unwrap();
+    world.token(&Pkce::default().form(&code)).await;
+    world.token(&Pkce::default().form(&code)).await;
+    assert_eq!(
+        events(&world),
+        [
+            "begun",
+            "code_sent",
+            "wrong_code",
+            "granted",
+            "token_given",
+            "code_replayed"
+        ]
+    );
+    let digest = address_digest(YOU);
+    for line in lines(&world).iter().skip(1) {
+        assert_eq!(line["address"], json!(digest), "{line}");
+        assert_eq!(line["time"], json!("2026-01-01T00:00:00Z"));
+    }
+    for line in lines(&world).iter().take(4) {
+        assert_eq!(line["peer"], json!("192.0.2.7"), "{line}");
+    }
+    let given = &lines(&world)[4];
+    assert_eq!(given["connector"], json!(ISSUER));
+    assert_eq!(given["client"], json!("sigstore"));
+    let users = administration(&world).users().await.unwrap();
+    assert_eq!(given["account"], json!(users[0].id));
+}
+
+#[tokio::test]
+async fn the_audit_log_tells_refusals() {
+    let world = world(smtp()).await;
+    let mut browser = Browser::default();
+    let request = browser.begin(&world, &Pkce::default().query()).await;
+    browser.ask(&world, &request, "a@elsewhere.example").await;
+    browser.ask(&world, &request, YOU).await;
+    browser.ask(&world, &request, YOU).await;
+    let code = world.last_code().await;
+    for _ in 0..5 {
+        browser.type_code(&world, &request, &wrong(&code)).await;
+    }
+    let mut expected = vec!["begun", "not_admitted", "limited", "code_sent"];
+    expected.extend(["wrong_code"; 4]);
+    expected.push("locked");
+    let mut seen = events(&world);
+    // The mail goes out beside the answer.
+    seen[2..4].sort_by_key(|event| event != "limited");
+    assert_eq!(seen, expected);
+}
+
+#[tokio::test]
+async fn an_audit_log_that_fails_locks_nobody_out() {
+    let world = world(outbox()).await;
+    *world.audit.broken.lock().unwrap() = true;
+    world.tokens(YOU).await;
+    let mut text = String::new();
+    let router = world.meter.router();
+    let request = axum::http::Request::get("/metrics");
+    let request = request.body(axum::body::Body::empty()).unwrap();
+    let answer = tower::ServiceExt::oneshot(router, request).await.unwrap();
+    let bytes = http_body_util::BodyExt::collect(answer.into_body()).await;
+    text.push_str(std::str::from_utf8(&bytes.unwrap().to_bytes()).unwrap());
+    let line = text
+        .lines()
+        .find(|line| line.starts_with("waxseal_broker_audit_failures_total"))
+        .unwrap();
+    assert_ne!(line.split(' ').next_back(), Some("0"), "{line}");
+}
