@@ -49,7 +49,7 @@ fn log_in(args: &IdentityLoginArgs) -> Result<(), Failure> {
 fn token(args: &TokenArgs) -> Result<(), Failure> {
     let instance = load(&args.trust, &args.issuer)?;
     let transport = services::transport(args.issuer.ca_cert.as_deref())?;
-    let obtained = login::obtain(&args.login, &instance, &transport);
+    let obtained = login::obtain(&args.login, &instance, &transport, args.output);
     let token = services::block_on(obtained)??;
     let text = if args.output.json {
         told(&token, [("token", json!(token.expose()))])

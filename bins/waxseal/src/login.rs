@@ -14,7 +14,7 @@ use waxseal_identity::{
 };
 use waxseal_transport::Transport;
 
-use crate::args::{FlowArgs, LoginArgs};
+use crate::args::{FlowArgs, LoginArgs, OutputArgs};
 use crate::outcome::{Class, Failure};
 use crate::services::Instance;
 use crate::sign::progress::say;
@@ -58,6 +58,7 @@ pub(crate) async fn obtain(
     args: &LoginArgs,
     instance: &Instance,
     transport: &dyn Transport,
+    output: OutputArgs,
 ) -> Result<IdentityToken, Failure> {
     let known = Known {
         given: args.identity_token.as_deref(),
@@ -66,7 +67,7 @@ pub(crate) async fn obtain(
     };
     let none = match known.find(instance, transport).await? {
         Found::Token(token, source) => {
-            if source == Source::Kept {
+            if source == Source::Kept && !output.quiet {
                 say(&format!(
                     "signing as {}, who logged in before",
                     visible(token.challenge())

@@ -202,7 +202,6 @@ impl DeviceRequest {
                 "authorization_pending" => Ok(Polled::Pending),
                 "slow_down" => Ok(Polled::SlowDown),
                 "expired_token" => Err(LoginError::DeviceCodeExpired),
-                "access_denied" => Err(LoginError::Denied),
                 _ => Err(refused(&code, &description)),
             };
         }

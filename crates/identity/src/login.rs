@@ -74,8 +74,11 @@ pub enum LoginError {
     #[error("the code expired before anybody confirmed it")]
     DeviceCodeExpired,
     /// The person said no (RFC 8628 §3.5, RFC 6749 §4.1.2.1).
-    #[error("the log-in was denied in the browser")]
-    Denied,
+    #[error("the log-in was denied in the browser{}{description}", if description.is_empty() { "" } else { ": " })]
+    Denied {
+        /// The issuer's explanation, printable characters only.
+        description: String,
+    },
     /// The document names no authorization or token endpoint.
     #[error("the issuer's discovery document has no authorization or token endpoint")]
     NoEndpoint,
@@ -409,18 +412,19 @@ pub(crate) fn unguessable(random: &dyn Random) -> Result<String, RandomError> {
 }
 
 pub(crate) fn refused(code: &str, description: &str) -> LoginError {
-    if code == "access_denied" {
-        return LoginError::Denied;
-    }
     let printable = |text: &str| {
         text.chars()
             .filter(|c| c.is_ascii_graphic() || *c == ' ')
             .take(200)
             .collect()
     };
-    LoginError::Refused {
-        code: printable(code),
-        description: printable(description),
+    let description = printable(description);
+    match code {
+        "access_denied" => LoginError::Denied { description },
+        _ => LoginError::Refused {
+            code: printable(code),
+            description,
+        },
     }
 }
 

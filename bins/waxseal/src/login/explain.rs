@@ -49,7 +49,7 @@ pub(super) fn login_refusal(error: &LoginError) -> Failure {
 fn class_and_code(error: &LoginError) -> (Class, &'static str) {
     match error {
         LoginError::TimedOut => (Class::Identity, "login-timed-out"),
-        LoginError::Denied => (Class::Identity, "login-denied"),
+        LoginError::Denied { .. } => (Class::Identity, "login-denied"),
         LoginError::DeviceCodeExpired => (Class::Identity, "login-expired"),
         LoginError::NoDeviceEndpoint => (Class::Identity, "device-unsupported"),
         LoginError::Transport(source)
@@ -93,7 +93,9 @@ mod tests {
             assert_eq!((failure.class, failure.code), (class, expected));
         };
         check(&LoginError::TimedOut, Class::Identity, "login-timed-out");
-        check(&LoginError::Denied, Class::Identity, "login-denied");
+        let description = String::new();
+        let denied = LoginError::Denied { description };
+        check(&denied, Class::Identity, "login-denied");
         check(&LoginError::NoPkce, Class::Identity, "login-failed");
         let away = || TransportError::Deadline {
             after: std::time::Duration::from_secs(1),

@@ -122,9 +122,14 @@ impl<'a> Run<'a> {
     async fn token(&self) -> Result<Option<IdentityToken>, Failure> {
         match self.key {
             Some(_) => Ok(None),
-            None => login::obtain(&self.signer.login, &self.instance, &self.transport)
-                .await
-                .map(Some),
+            None => login::obtain(
+                &self.signer.login,
+                &self.instance,
+                &self.transport,
+                self.output,
+            )
+            .await
+            .map(Some),
         }
     }
 

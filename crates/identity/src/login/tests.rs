@@ -114,6 +114,20 @@ fn s_42_wrong_state() {
 }
 
 #[test]
+fn denied() {
+    let request = request();
+    let query = format!(
+        "error=access_denied&error_description=not%20one%1b%20of%20us&state={}&iss={ISSUER}",
+        request.state
+    );
+    let error = request.code_from_callback(&query).unwrap_err();
+    assert!(matches!(error, LoginError::Denied { .. }));
+    let expected = "the log-in was denied in the browser: not one of us";
+    assert_eq!(error.to_string(), expected);
+    check_callback("error=access_denied&state=STATE&iss=ISS", "Denied");
+}
+
+#[test]
 fn malformed_callback() {
     check_callback(
         "code=c&state=STATE&state=STATE&iss=ISS",

@@ -144,7 +144,7 @@ fn s_42_a_forged_answer_ends_the_log_in() {
     let found = log_in(&Browser(|state| {
         format!("error=access_denied&state={state}")
     }));
-    assert!(matches!(found, Err(LoginError::Denied)));
+    assert!(matches!(found, Err(LoginError::Denied { .. })));
 }
 
 #[test]

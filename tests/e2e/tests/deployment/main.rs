@@ -20,3 +20,4 @@ mod rules;
 mod signing;
 mod slow;
 mod timestamps;
+mod workloads;
