@@ -106,6 +106,7 @@ fn logging_in_being_logged_in_and_logging_out() {
         ran.stderr,
         "signing as you@example.com, who logged in before\n"
     );
+    assert_eq!(home.run(&["token", "--quiet"], &[]).stderr, "");
 
     let ran = home.run(&["logout"], &[]);
     assert_eq!((ran.code, home.kept().len()), (0, 0), "{ran:?}");

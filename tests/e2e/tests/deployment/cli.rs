@@ -314,7 +314,10 @@ fn tokens_that_open_nothing_are_refused() {
         assert_eq!((missing.code, &*code_of(&missing)), (8, "token-unreadable"));
         // A job's token for `sigstore` would open the public instance: it is not shown to others.
         let ambient = sign(&[], &[("SIGSTORE_ID_TOKEN", EXPIRED)]).await;
-        assert_eq!((ambient.code, &*code_of(&ambient)), (8, "no-identity"));
+        assert_eq!(
+            (ambient.code, &*code_of(&ambient)),
+            (8, "audience-mismatch")
+        );
         assert!(ambient.stdout.contains(&proxy.url), "{ambient:?}");
         assert!(liar.asked().is_empty(), "{:?}", liar.asked());
         assert!(desk.made().is_empty());
