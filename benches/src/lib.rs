@@ -25,12 +25,14 @@
 mod case;
 mod counting;
 pub mod load;
+mod machine;
 mod program;
 mod samples;
 mod table;
 
 pub use case::{Case, corpus, public_good};
 pub use counting::{Calls, Tally, counting_provider, take_tally};
+pub use machine::load_average;
 pub use program::Program;
 pub use samples::Samples;
 pub use table::Table;

@@ -15,7 +15,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use waxseal_benches::load::{
     Certificates, Entries, Pace, Paced, Target, Timestamps, Work, pace, workflow_certificate,
 };
-use waxseal_benches::{Program, Samples, Table};
+use waxseal_benches::{Program, Samples, Table, load_average};
 use waxseal_instance::DEMO_IDENTITY;
 use waxseal_tests_simulation::{Author, Chance, Connection, Running, free_port, resident_memory};
 
@@ -368,11 +368,6 @@ fn beside(name: &str) -> Result<PathBuf> {
         return Ok(path);
     }
     bail!("there is no `{name}` beside this program: cargo build --release -p waxseal -p waxseald")
-}
-
-fn load_average() -> String {
-    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_else(|_| "?".to_owned());
-    text.split(' ').take(3).collect::<Vec<_>>().join(" ")
 }
 
 fn memory(running: &Running, field: &str) -> String {
