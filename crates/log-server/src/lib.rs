@@ -91,7 +91,7 @@ pub use personality::{
 pub use recovery::StartError;
 pub use server::{LogServer, Statistics};
 pub use shared::ReadError;
-pub use state::StateError;
+pub use state::{LogState, StateError};
 /// The name of a tile or bundle, as [`Objects`] are asked for it.
 pub use waxseal_tlog::TilePath;
 pub use witness::{ConsistencyProver, CosignError, CosignMode, Cosigners, Unpublished};

@@ -18,21 +18,23 @@ const COPY: u8 = 2;
 /// Bytes of the checksum at the end: the beginning of a SHA-256 over all before it.
 const CHECKSUM: usize = 8;
 
-/// What the ledger keeps about the log as a whole.
+/// What the ledger keeps about the log as a whole: the bytes of [`Commit::state`](crate::Commit),
+/// for programs that read or make a ledger without running its log.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct LogState {
+#[non_exhaustive]
+pub struct LogState {
     /// The log's name: a ledger is not used for another log.
-    pub(crate) origin: Origin,
+    pub origin: Origin,
     /// The tree.
-    pub(crate) frontier: Frontier,
+    pub frontier: Frontier,
     /// Entries below this index are sealed; a multiple of 256.
-    pub(crate) sealed: u64,
+    pub sealed: u64,
     /// No later entry has an earlier time, whatever the clock says.
-    pub(crate) time: Time,
+    pub time: Time,
     /// Whether the log takes no more entries, for ever.
-    pub(crate) is_frozen: bool,
+    pub is_frozen: bool,
     /// Whether this is a backup: another ledger may be ahead of it (D11).
-    pub(crate) is_copy: bool,
+    pub is_copy: bool,
 }
 
 /// Why bytes are not a state.
@@ -57,7 +59,8 @@ pub enum StateError {
 }
 
 impl LogState {
-    pub(crate) const fn new(origin: Origin) -> Self {
+    /// The state of an empty log.
+    pub const fn new(origin: Origin) -> Self {
         Self {
             origin,
             frontier: Frontier::new(),
@@ -68,7 +71,8 @@ impl LogState {
         }
     }
 
-    pub(crate) fn encode(&self) -> Vec<u8> {
+    /// The bytes.
+    pub fn encode(&self) -> Vec<u8> {
         let origin = self.origin.as_str().as_bytes();
         // an origin has at most 255 bytes
         let length = u8::try_from(origin.len()).unwrap_or(u8::MAX);
@@ -83,7 +87,11 @@ impl LogState {
         bytes
     }
 
-    pub(crate) fn parse(bytes: &[u8]) -> Result<Self, StateError> {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// [`StateError`]: they are not a state.
+    pub fn parse(bytes: &[u8]) -> Result<Self, StateError> {
         let (version, rest) = bytes.split_first().ok_or(StateError::Malformed)?;
         let (flags, rest) = match *version {
             VERSION => {

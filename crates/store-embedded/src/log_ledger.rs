@@ -45,6 +45,10 @@ const BESIDE: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("beside");
 /// Most entries of one row: few rows to insert, and little to read for one entry.
 const ROW_ENTRIES: usize = 32;
 
+/// Most bytes of a row that has more than one entry: redb rounds what a row takes, and writes, up to
+/// a power of two, and 32 entries with a certificate would be a little more than 64 KiB.
+const ROW_BYTES: usize = (64 << 10) - 256;
+
 /// Rows of keys that one commit drops, at most: no commit has to pay for many others.
 const DROPPED_ROWS: usize = 32;
 
@@ -376,9 +380,11 @@ fn restore(
 /// Cuts entries into rows.
 fn rows(first_index: u64, entries: &[NewEntry]) -> Vec<(u64, Vec<u8>)> {
     let mut rows: Vec<(u64, Vec<u8>)> = Vec::new();
-    let mut in_row = ROW_ENTRIES;
+    let mut in_row = 0;
     for (entry, index) in entries.iter().zip(first_index..) {
-        if in_row == ROW_ENTRIES || index % 256 == 0 {
+        let bytes = rows.last().map_or(0, |(_, row)| row.len());
+        let is_full = in_row == ROW_ENTRIES || bytes + 4 + entry.stored.len() > ROW_BYTES;
+        if rows.is_empty() || is_full || index % 256 == 0 {
             rows.push((index, Vec::new()));
             in_row = 0;
         }

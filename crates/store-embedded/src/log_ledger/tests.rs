@@ -141,18 +141,28 @@ fn a_key_keeps_its_first_index() {
 
 #[test]
 fn rows_do_not_cross_bundles() {
-    let entries: Vec<_> = (200..600).map(entry).collect();
-    let mut next = 200;
-    for (first, row) in rows(200, &entries) {
-        assert_eq!(first, next);
-        let mut rest = row.as_slice();
-        while let Some((_, after)) = split_entry(rest) {
-            next += 1;
-            rest = after;
+    let check = |length: usize, longest: usize| {
+        let mut entries: Vec<_> = (200..600).map(entry).collect();
+        entries
+            .iter_mut()
+            .for_each(|one| one.stored.resize(length, 7));
+        let mut next = 200;
+        for (first, row) in rows(200, &entries) {
+            assert_eq!(first, next);
+            assert!(row.len() <= longest);
+            let mut rest = row.as_slice();
+            while let Some((_, after)) = split_entry(rest) {
+                next += 1;
+                rest = after;
+            }
+            assert!(next > first && next - first <= 32 && (next - 1) / 256 == first / 256);
         }
-        assert!(next - first <= 32 && (next - 1) / 256 == first / 256);
-    }
-    assert_eq!(next, 600);
+        assert_eq!(next, 600);
+    };
+    check(10, 32 * 14);
+    check(2200, ROW_BYTES);
+    check(ROW_BYTES - 4, ROW_BYTES);
+    check(100_000, 100_004);
 }
 
 #[test]
