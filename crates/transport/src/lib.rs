@@ -2,7 +2,8 @@
 //!
 //! **What it is.** The joint [`Transport`], through which every client-side crate speaks HTTP
 //! (RFC 9110), and the rules that hold whatever carries the request: a size limit and a deadline
-//! on each, plain http to loopback only (and, for its one path, a cloud's metadata server), a credential bound to one origin, no redirect followed.
+//! on each, plain http to loopback only (and to the one path of a cloud's metadata server, by a
+//! [`Route`] of its own), a credential bound to one origin, no redirect followed.
 //!
 //! **In scope.** [`Request`] and [`Response`] as plain data; the rules ([`Request::check`],
 //! [`Request::admit`], [`Collector`]); when to try again ([`Retry`], [`send_retrying`]).
