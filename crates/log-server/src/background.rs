@@ -10,6 +10,7 @@ use tokio::time::MissedTickBehavior;
 use waxseal_serve::{BoxError, Fatal, Shutdown};
 
 use crate::metrics::Metrics;
+use crate::scrub::Scrub;
 use crate::seal::{SealError, Sealer};
 use crate::server::Parts;
 use crate::shared::{Shared, off_thread};
@@ -71,6 +72,7 @@ impl Background {
         // Whatever of this ends has found a reason to stop.
         let mut beside = JoinSet::new();
         beside.spawn(top_up(Arc::clone(&self.shared)));
+        beside.spawn(Scrub::new(Arc::clone(&self.shared), self.metrics.clone()).run());
         let mut cosigned = self.shared.cosigned.subscribe();
         let mut tick = tokio::time::interval(SEAL_INTERVAL);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -67,6 +67,7 @@ mod prove;
 mod publish;
 mod publisher;
 mod recovery;
+mod scrub;
 mod seal;
 mod sequencer;
 mod server;

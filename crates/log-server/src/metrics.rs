@@ -19,6 +19,9 @@ pub(crate) struct Metrics {
     commit_entries: Histogram<()>,
     unsealed: Gauge<()>,
     seal_failures: Counter<()>,
+    scrubbed: Counter<()>,
+    scrub_failures: Counter<()>,
+    damaged: Gauge<()>,
 }
 
 impl Metrics {
@@ -40,6 +43,18 @@ impl Metrics {
                 names.seal_failures,
                 "Attempts at sealing that failed and are tried again",
             ),
+            scrubbed: meter.counter(
+                names.scrubbed,
+                "Stored bundles that were read again and found whole",
+            ),
+            scrub_failures: meter.counter(
+                names.scrub_failures,
+                "Stored bundles that were read again and found damaged or missing",
+            ),
+            damaged: meter.gauge(
+                names.damaged,
+                "1 from when stored bytes are found damaged: the log is only read",
+            ),
         }
     }
 
@@ -55,6 +70,15 @@ impl Metrics {
         self.unsealed.set((), f64::from(entries));
     }
 
+    pub(crate) fn scrubbed(&self) {
+        self.scrubbed.add((), 1);
+    }
+
+    pub(crate) fn scrub_failed(&self) {
+        self.scrub_failures.add((), 1);
+        self.damaged.set((), 1.0);
+    }
+
     pub(crate) fn seal_failed(&self) {
         self.seal_failures.add((), 1);
     }
@@ -68,6 +92,9 @@ pub(crate) struct MetricNames {
     commit_entries: &'static str,
     unsealed: &'static str,
     seal_failures: &'static str,
+    scrubbed: &'static str,
+    scrub_failures: &'static str,
+    damaged: &'static str,
 }
 
 impl MetricNames {
@@ -77,6 +104,9 @@ impl MetricNames {
         commit_entries: "log_commit_entries",
         unsealed: "log_unsealed_entries",
         seal_failures: "log_seal_failures",
+        scrubbed: "log_scrubbed_bundles",
+        scrub_failures: "log_scrub_failures",
+        damaged: "log_damaged",
     };
     pub(crate) const CT: Self = Self {
         entries: "ct_entries",
@@ -84,5 +114,8 @@ impl MetricNames {
         commit_entries: "ct_commit_entries",
         unsealed: "ct_unsealed_entries",
         seal_failures: "ct_seal_failures",
+        scrubbed: "ct_scrubbed_bundles",
+        scrub_failures: "ct_scrub_failures",
+        damaged: "ct_damaged",
     };
 }

@@ -30,7 +30,7 @@ pub struct LogServer {
     pub(crate) service: Arc<Service>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) parts: Mutex<Option<Parts>>,
-    metrics: Metrics,
+    pub(crate) metrics: Metrics,
     origin: Origin,
     epoch: u64,
     freezes: mpsc::Sender<FreezeRequest>,

@@ -447,6 +447,7 @@ pub(crate) struct Rig {
     pub(crate) signed: Arc<AtomicUsize>,
     pub(crate) personality: Arc<dyn Personality>,
     pub(crate) cosigners: Option<Arc<dyn Cosigners>>,
+    pub(crate) meter: Meter,
 }
 
 impl Rig {
@@ -480,6 +481,7 @@ impl Rig {
             signer: NoteSigner::new(name, SignatureKind::Ed25519, signer).unwrap(),
             personality: Arc::new(Words),
             cosigners: None,
+            meter: Meter::new(),
         }
     }
 
@@ -492,7 +494,7 @@ impl Rig {
             ledger: Arc::clone(&self.ledger) as _,
             objects: Arc::clone(&self.objects) as _,
             personality: Arc::clone(&self.personality),
-            meter: Meter::new(),
+            meter: self.meter.clone(),
         }
     }
 

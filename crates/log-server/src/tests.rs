@@ -9,4 +9,5 @@ mod freezing;
 mod http;
 mod pipelining;
 mod recovery;
+mod scrubbing;
 mod sequencing;
