@@ -1,9 +1,13 @@
 //! The command line as plain data.
 
+mod broker;
+
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 use waxseal_instance::Flags;
+
+pub(crate) use broker::{BrokerArgs, BrokerCommand};
 
 /// A private Sigstore in one process
 #[derive(Debug, Parser)]
@@ -17,6 +21,7 @@ pub(crate) struct Args {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Up(UpArgs),
+    Broker(BrokerArgs),
 }
 
 const EXAMPLES: &str = "\
@@ -89,9 +94,9 @@ mod tests {
 
     fn parse(line: &str) -> Result<UpArgs, clap::Error> {
         let words = std::iter::once("waxseald").chain(line.split_whitespace());
-        Args::try_parse_from(words).map(|args| {
-            let Command::Up(up) = args.command;
-            up
+        Args::try_parse_from(words).map(|args| match args.command {
+            Command::Up(up) => up,
+            other => panic!("{other:?}"),
         })
     }
 
@@ -121,6 +126,11 @@ mod tests {
             "up --tls-key k",
             "up --tls-cert c --tls-key k --behind-tls-proxy",
             "up extra",
+            "broker",
+            "broker ban",
+            "broker ban nobody",
+            "broker ban a@example.com --days 0",
+            "broker unban you",
         ] {
             assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
         }

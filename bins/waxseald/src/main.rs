@@ -1,6 +1,7 @@
 //! A private Sigstore in one process.
 
 mod args;
+mod broker;
 mod say;
 mod stores;
 mod up;
@@ -12,7 +13,7 @@ use clap::Parser as _;
 use args::{Args, Command};
 
 fn main() -> ExitCode {
-    let Command::Up(up) = Args::parse().command;
+    let command = Args::parse().command;
     if let Err(error) = waxseal_serve::forbid_core_dumps() {
         return say::failure(&anyhow::Error::new(error).context("core dumps cannot be forbidden"));
     }
@@ -23,7 +24,11 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return say::failure(&error.into()),
     };
-    match runtime.block_on(up::up(up)) {
+    let done = match command {
+        Command::Up(up) => runtime.block_on(up::up(up)),
+        Command::Broker(args) => runtime.block_on(broker::broker(args)),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => say::failure(&error),
     }

@@ -101,6 +101,75 @@ pub(crate) fn stopped() {
     line!("Stopped.");
 }
 
+/// How a list looks to people.
+pub(crate) struct Table<'a, T> {
+    pub(crate) heads: &'a [&'a str],
+    /// What is said of an empty list.
+    pub(crate) nothing: &'a str,
+    pub(crate) row: &'a dyn Fn(&T) -> Vec<String>,
+}
+
+/// A list: aligned columns, or JSON.
+pub(crate) fn list<T: serde::Serialize>(
+    json: bool,
+    items: &[T],
+    table: &Table<'_, T>,
+) -> anyhow::Result<()> {
+    if json {
+        line!("{}", serde_json::to_string_pretty(items)?);
+        return Ok(());
+    }
+    if items.is_empty() {
+        line!("{}", table.nothing);
+        return Ok(());
+    }
+    let heads = table.heads.iter().map(|head| (*head).to_owned()).collect();
+    let mut rows: Vec<Vec<String>> = vec![heads];
+    rows.extend(items.iter().map(|item| {
+        let cells = (table.row)(item);
+        cells.iter().map(|cell| printable(cell)).collect()
+    }));
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<_> = (0..table.heads.len()).map(width).collect();
+    for row in &rows {
+        let cells = row.iter().zip(&widths);
+        let text: Vec<_> = cells
+            .map(|(cell, width)| format!("{cell:width$}"))
+            .collect();
+        line!("{}", text.join("  ").trim_end());
+    }
+    Ok(())
+}
+
+/// Something was done.
+pub(crate) fn done(json: bool, what: &str) -> anyhow::Result<()> {
+    if json {
+        line!(
+            "{}",
+            serde_json::to_string(&serde_json::json!({ "done": what }))?
+        );
+    } else {
+        line!("{what}");
+    }
+    Ok(())
+}
+
+/// Text of somebody else's: nothing in it moves the cursor or turns the line around (S-60).
+fn printable(text: &str) -> String {
+    let shown = |c: char| {
+        let turns = matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        if c.is_control() || turns {
+            char::REPLACEMENT_CHARACTER
+        } else {
+            c
+        }
+    };
+    text.chars().map(shown).collect()
+}
+
 fn print_group(group: &Group) {
     line!("{}:", group.title);
     line!();

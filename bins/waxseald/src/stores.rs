@@ -15,7 +15,7 @@ use waxseal_store_embedded::{
 use crate::say;
 
 /// The file that each role keeps its records in.
-const STATE: &str = "state.redb";
+pub(crate) const STATE: &str = "state.redb";
 
 /// Opens them all; makes those that are not there.
 pub(crate) fn open(data: &DataDir, settings: &Settings) -> anyhow::Result<Stores> {
@@ -59,6 +59,7 @@ fn mailer(data: &DataDir, settings: &Settings) -> anyhow::Result<Arc<dyn Mailer>
     Ok(Arc::new(outbox.with_context(|| cannot_open(&folder))?))
 }
 
-fn cannot_open(path: &Path) -> String {
+/// What was being done when a store was not opened.
+pub(crate) fn cannot_open(path: &Path) -> String {
     format!("cannot open {}", path.display())
 }

@@ -1,0 +1,136 @@
+//! `waxseald broker`: an operator's look into a broker's records.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use waxseal_crypto::{Clock as _, Time};
+use waxseal_crypto_aws_lc::SystemClock;
+use waxseal_identity_server::Administration;
+use waxseal_instance::{BROKER_AUDIT, DataDir, Part};
+use waxseal_store_embedded::{AuditFile, IdentityStore};
+
+use crate::args::{BrokerArgs, BrokerCommand};
+use crate::say::{self, Table};
+use crate::stores::{STATE, cannot_open};
+
+/// Does what was asked for.
+pub(crate) async fn broker(args: BrokerArgs) -> anyhow::Result<()> {
+    let data = open(&args.data)?;
+    let operator = administration(&data)?;
+    match args.command {
+        BrokerCommand::Users => {
+            let users = operator.users().await?;
+            say::list(
+                args.json,
+                &users,
+                &Table {
+                    heads: &[
+                        "ADDRESS",
+                        "LAST TOKEN",
+                        "TOKENS",
+                        "PROVEN BY",
+                        "ACCOUNT",
+                        "",
+                    ],
+                    nothing: "nobody has logged in",
+                    row: &|user| {
+                        vec![
+                            user.email.clone(),
+                            date(user.last),
+                            user.tokens.to_string(),
+                            user.connector_id.clone(),
+                            user.id.clone(),
+                            (if user.banned { "banned" } else { "" }).to_owned(),
+                        ]
+                    },
+                },
+            )
+        }
+        BrokerCommand::Sessions { end: true } => {
+            let ended = operator.end_sessions().await?;
+            say::done(args.json, &format!("{ended} records of log-ins are gone"))
+        }
+        BrokerCommand::Sessions { end: false } => {
+            let sessions = operator.sessions().await?;
+            say::list(
+                args.json,
+                &sessions,
+                &Table {
+                    heads: &["BEGUN", "ENDS", "CLIENT", "ANSWER", "ADDRESS"],
+                    nothing: "no log-in is under way",
+                    row: &|session| {
+                        vec![
+                            date(session.begun),
+                            date(session.expires),
+                            session.client_id.clone(),
+                            session.answer.to_owned(),
+                            session.email.clone().unwrap_or_default(),
+                        ]
+                    },
+                },
+            )
+        }
+        BrokerCommand::Bans => {
+            let bans = operator.bans().await?;
+            say::list(
+                args.json,
+                &bans,
+                &Table {
+                    heads: &["WHO", "SINCE", "UNTIL", "WHY"],
+                    nothing: "nobody is banned",
+                    row: &|ban| {
+                        vec![
+                            ban.target.clone(),
+                            date(ban.since),
+                            ban.until.map_or_else(|| "for good".to_owned(), date),
+                            ban.reason.clone().unwrap_or_default(),
+                        ]
+                    },
+                },
+            )
+        }
+        BrokerCommand::Ban { who, reason, days } => {
+            let until = days
+                .map(|days| Duration::from_secs(u64::from(days.get()) * 24 * 3600))
+                .map(|life| SystemClock.now().checked_add(life))
+                .map(|end| end.context("the ban would end after the last day there is"))
+                .transpose()?;
+            operator.ban(&who, reason.as_deref(), until).await?;
+            say::done(args.json, &format!("{} is banned", who.as_str()))
+        }
+        BrokerCommand::Unban { who } => {
+            let lifted = operator.unban(&who).await?;
+            anyhow::ensure!(lifted, "{} is not banned", who.as_str());
+            say::done(args.json, &format!("{} may log in again", who.as_str()))
+        }
+    }
+}
+
+/// The directory of an instance that is there: looking makes none.
+fn open(path: &Path) -> anyhow::Result<DataDir> {
+    let state = path.join("broker").join(STATE);
+    anyhow::ensure!(
+        state.exists(),
+        "no instance has run on {}: --data names its directory",
+        path.display()
+    );
+    Ok(DataDir::open(path)?)
+}
+
+fn administration(data: &DataDir) -> anyhow::Result<Administration> {
+    let folder = data.make(Part::Broker)?;
+    let (state, audit) = (folder.join(STATE), folder.join(BROKER_AUDIT));
+    let store = IdentityStore::open(&state).with_context(|| cannot_open(&state))?;
+    let audit = AuditFile::open(&audit).with_context(|| cannot_open(&audit))?;
+    Ok(Administration::new(
+        Arc::new(store),
+        Arc::new(SystemClock),
+        Arc::new(audit),
+    ))
+}
+
+fn date(seconds: i64) -> String {
+    Time::from_unix(seconds).map_or_else(|_| String::new(), |time| time.to_string())
+}
