@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use waxseal_crypto::{Random, RandomError};
@@ -33,6 +35,21 @@ impl CodeKey {
         mac.update(address.as_bytes());
         mac.update(code.0.as_bytes());
         mac.finalize().into_bytes().into()
+    }
+
+    /// 256 bits in base64url that follow from a text, and from this key alone.
+    pub(crate) fn derive(&self, purpose: &str, text: &str) -> Zeroizing<String> {
+        let bytes: [u8; 32] = match Hmac::<Sha256>::new_from_slice(self.0.as_ref()) {
+            Ok(mut mac) => {
+                // The digest of each part has one length, so no two lists of parts are one text.
+                for part in ["derive", purpose, text] {
+                    mac.update(&waxseal_crypto::sha256(part.as_bytes()));
+                }
+                mac.finalize().into_bytes().into()
+            }
+            Err(_) => [0; 32],
+        };
+        Zeroizing::new(URL_SAFE_NO_PAD.encode(bytes))
     }
 }
 

@@ -203,6 +203,15 @@ pub enum ConfigError {
         /// Its name.
         connector: String,
     },
+    /// The secret's file cannot be read, or others can read it; or the variable is not set.
+    #[error(
+        "connector {connector}: the client secret cannot be read, is empty, or its file is \
+         readable by group or others"
+    )]
+    ConnectorSecretUnreadable {
+        /// Its name.
+        connector: String,
+    },
     /// The addresses of this type are confirmed by mail.
     #[error("connector {connector}: its addresses are confirmed by mail; configure smtp")]
     ConnectorNeedsMail {

@@ -3,12 +3,28 @@
 
 mod config;
 mod email;
+mod provider;
 
 pub use config::{ConnectorConfig, ConnectorKind, UserinfoNames};
 
-pub(crate) use config::EVERYBODY;
+pub(crate) use provider::Next;
 
+pub(crate) use config::{EVERYBODY, is_tenant};
+
+use crate::records::Login;
 use crate::service::Service;
+use crate::upstream::Upstream;
+
+/// Where a log-in goes next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Entry<'a> {
+    /// To the page that asks for the address.
+    Email,
+    /// To the provider of this name.
+    Provider(&'a str),
+    /// To the page with a button for each.
+    Choice,
+}
 
 impl Service {
     /// The id under which addresses proven by e-mail code are named: the issuer itself.
@@ -18,6 +34,50 @@ impl Service {
 
     /// Whether a client may ask for this connector.
     pub(crate) fn has_connector(&self, id: &str) -> bool {
-        self.config.has_email_login() && id == self.email_connector_id()
+        let email = self.config.has_email_login() && id == self.email_connector_id();
+        email || self.upstreams.iter().any(|u| u.config.connector_id() == id)
+    }
+
+    pub(crate) fn upstream(&self, name: &str) -> Option<&Upstream> {
+        self.upstreams.iter().find(|u| u.config.name() == name)
+    }
+
+    /// A connector's name for people.
+    pub(crate) fn label_of(&self, name: &str) -> String {
+        let upstream = self.upstream(name);
+        upstream.map_or_else(|| name.to_owned(), |u| u.config.label().to_owned())
+    }
+
+    /// The same by its id.
+    pub(crate) fn label_of_id(&self, connector_id: &str) -> String {
+        let named = |upstream: &&Upstream| upstream.config.connector_id() == connector_id;
+        let upstream = self.upstreams.iter().find(named);
+        upstream.map_or_else(|| connector_id.to_owned(), |u| u.config.label().to_owned())
+    }
+
+    /// Where people go who have not chosen: to the only way in, or to the choice.
+    pub(crate) fn entry(&self) -> Entry<'_> {
+        match (self.config.has_email_login(), self.upstreams.as_slice()) {
+            (true, []) => Entry::Email,
+            (false, [only]) => Entry::Provider(only.config.name()),
+            _ => Entry::Choice,
+        }
+    }
+
+    /// Where a client sends them that names the connector (`connector_id`).
+    pub(crate) fn entry_of(&self, connector_id: &str) -> Entry<'_> {
+        let named = |upstream: &&Upstream| upstream.config.connector_id() == connector_id;
+        match self.upstreams.iter().find(named) {
+            Some(upstream) => Entry::Provider(upstream.config.name()),
+            None if self.config.has_email_login() => Entry::Email,
+            None => self.entry(),
+        }
+    }
+
+    /// Whether the person is shown once more who signs before the program learns it: where that
+    /// becomes public, and where a code is copied (CVE-2022-39222: never in answer to a link).
+    pub(crate) fn wants_confirmation(&self, login: &Login) -> bool {
+        let copied = login.device.is_none() && login.redirect_uri == waxseal_identity::OUT_OF_BAND;
+        self.config.public_log || copied
     }
 }

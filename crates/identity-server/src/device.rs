@@ -189,11 +189,7 @@ impl Service {
         digest: [u8; 32],
         peer: Option<IpAddr>,
     ) -> Result<Begun, Refusal> {
-        let random = &*self.context.random;
-        let begun = Begun {
-            request: Secret::generate(random)?,
-            cookie: Secret::generate(random)?,
-        };
+        let begun = Begun::generate(&*self.context.random, None)?;
         let now = self.now();
         let end = now.checked_add(LOGIN_LIFE).unwrap_or(now).unix_seconds();
         let browser = begun.cookie.digest();
@@ -216,6 +212,7 @@ impl Service {
                 challenge: None,
                 device: Some(digest),
                 confirmed: false,
+                arrived: None,
             };
             write(Some(of_login), &login, end);
             Ok(())

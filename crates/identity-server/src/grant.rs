@@ -4,18 +4,18 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use waxseal_crypto::sha256;
+use waxseal_crypto::{Time, sha256};
 
 use crate::audit::Entry;
 use crate::client::{Caller, ClientRefused, PublicClient, Redirect, is_code_verifier};
 use crate::device::PollRefusal;
 use crate::parameters::Parameters;
-use crate::records::{Grant, read, write};
+use crate::records::{Grant, Login, Proven, read, write};
 use crate::secret::same;
 use crate::service::{Fault, Service, TokenEvent};
 use crate::token::{About, Tokens};
 use crate::token_exchange::{Exchanged, TOKEN_EXCHANGE};
-use crate::{RecordKey, RecordKind, transact};
+use crate::{RecordKey, RecordKind, Slot, transact};
 
 /// Life of a code that a redirect carries.
 const CODE_LIFE: Duration = Duration::from_secs(60);
@@ -24,7 +24,7 @@ const CODE_LIFE: Duration = Duration::from_secs(60);
 const COPIED_CODE_LIFE: Duration = Duration::from_secs(300);
 
 /// How long a code counts.
-pub(crate) const fn grant_life(redirect: Option<&Redirect>) -> Duration {
+const fn grant_life(redirect: Option<&Redirect>) -> Duration {
     match redirect {
         Some(Redirect::OutOfBand) => COPIED_CODE_LIFE,
         _ => CODE_LIFE,
@@ -46,6 +46,24 @@ pub(crate) enum Granted {
 
 const AUTHORIZATION_CODE: &str = "authorization_code";
 const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
+
+/// Keeps what a code stands for: this person, for the client of this log-in.
+pub(crate) fn write_grant(slot: &mut Slot, login: &Login, identity: Proven, now: Time) {
+    let redirect = Redirect::parse(&login.redirect_uri);
+    let life = grant_life(redirect.as_ref());
+    let expires = now.checked_add(life).unwrap_or(now).unix_seconds();
+    let grant = Grant {
+        client_id: login.client_id.clone(),
+        redirect_uri: login.redirect_uri.clone(),
+        code_challenge: login.code_challenge.clone(),
+        nonce: login.nonce.clone(),
+        identity,
+        auth_time: now.unix_seconds(),
+        expires,
+        used: false,
+    };
+    write(Some(slot), &grant, expires);
+}
 
 /// Why the token endpoint refuses (RFC 6749 §5.2).
 #[derive(Debug, thiserror::Error)]

@@ -3,6 +3,7 @@
 mod device;
 mod oauth;
 mod pages;
+mod providers;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -16,7 +17,9 @@ use axum::routing::{get, post};
 use std::convert::Infallible;
 use waxseal_serve::{Accepts, accepting};
 
+use crate::RecordKey;
 use crate::client::Redirect;
+use crate::connector::Entry;
 use crate::login::{Answer, AuthorizeError, Begun, LOGIN_LIFE, Outcome, login_key};
 use crate::parameters::{MAX_PARAMETERS, Parameters};
 use crate::service::{Refusal, Service};
@@ -48,6 +51,13 @@ pub(crate) fn router(service: Arc<Service>) -> Router {
         .route(EMAIL, form(get(address_page).post(send_code)))
         .route("/auth/email/code", form(get(code_page).post(check_code)))
         .route("/auth/email/cancel", form(post(cancel)))
+        .route(providers::CHOOSE, get(providers::choose_page))
+        .route(
+            providers::CONFIRM,
+            form(get(providers::confirm_page).post(providers::confirm)),
+        )
+        .route("/auth/{provider}", get(providers::leave))
+        .route("/callback/{provider}", get(providers::arrive))
         .route("/style.css", get(pages::style))
         .with_state(service);
     if path.is_empty() {
@@ -68,7 +78,11 @@ async fn authorize_by_form(state: Broker, peer: Peer, body: axum::body::Bytes) -
 async fn authorize(State(service): Broker, peer: &Peer, query: &[u8]) -> Response {
     match service.authorize(query, peer.of(&service)).await {
         Ok(begun) => {
-            let url = first_page(&service, begun.request.expose());
+            let entry = match &begun.connector_id {
+                Some(id) => service.entry_of(id),
+                None => service.entry(),
+            };
+            let url = entry_url(&service, entry, begun.request.expose());
             with_cookie(see_other(&url), &service, &begun)
         }
         Err(AuthorizeError::Page(error)) => pages::bad_request(&service, error),
@@ -79,6 +93,9 @@ async fn authorize(State(service): Broker, peer: &Peer, query: &[u8]) -> Respons
 
 async fn address_page(State(service): Broker, login: OfLogin) -> Response {
     match service.login(&login.request, login.cookie.as_deref()).await {
+        Ok(found) if found.account().is_none() && !service.config.has_email_login() => {
+            see_other(&first_page(&service, &login.request))
+        }
         Ok(found) => pages::address(&service, &login.request, &found, None),
         Err(Refusal::NotConfirmed) => {
             see_other(&page_url(&service, device::CONFIRM, &login.request))
@@ -157,7 +174,15 @@ async fn cancel(State(service): Broker, headers: HeaderMap, body: axum::body::By
 
 /// Where a log-in goes on once its client and its owner are known.
 fn first_page(service: &Service, request: &str) -> String {
-    page_url(service, EMAIL, request)
+    entry_url(service, service.entry(), request)
+}
+
+fn entry_url(service: &Service, entry: Entry<'_>, request: &str) -> String {
+    match entry {
+        Entry::Email => page_url(service, EMAIL, request),
+        Entry::Choice => page_url(service, providers::CHOOSE, request),
+        Entry::Provider(name) => page_url(service, &format!("/auth/{name}"), request),
+    }
 }
 
 /// Sends the answer to the client, shows it out of band, or keeps it for the device; the log-in's
@@ -182,18 +207,23 @@ async fn answered(service: &Service, answer: &Answer, request: Option<&str>) -> 
 
 /// Gives the browser the cookie of the log-in that it has begun.
 fn with_cookie(mut response: Response, service: &Service, begun: &Begun) -> Response {
-    let cookie = set_cookie(service, begun.request.expose(), begun.cookie.expose());
+    let login = login_key(begun.request.expose());
+    let cookie = set_cookie(service, &login, begun.cookie.expose());
     if let Ok(cookie) = HeaderValue::from_str(&cookie) {
-        response.headers_mut().insert(header::SET_COOKIE, cookie);
+        response.headers_mut().append(header::SET_COOKIE, cookie);
     }
     response
 }
 
 /// Takes the cookie of a log-in away again.
-fn ended(mut response: Response, service: &Service, request: &str) -> Response {
-    let cookie = format!("{}; Max-Age=0", set_cookie(service, request, ""));
+fn ended(response: Response, service: &Service, request: &str) -> Response {
+    without_cookie(response, service, &login_key(request))
+}
+
+fn without_cookie(mut response: Response, service: &Service, login: &RecordKey) -> Response {
+    let cookie = format!("{}; Max-Age=0", set_cookie(service, login, ""));
     if let Ok(cookie) = HeaderValue::from_str(&cookie) {
-        response.headers_mut().insert(header::SET_COOKIE, cookie);
+        response.headers_mut().append(header::SET_COOKIE, cookie);
     }
     response
 }
@@ -216,17 +246,17 @@ fn page_url(service: &Service, page: &str, request: &str) -> String {
 
 /// Each log-in has a cookie of its own name and value. Cookies ignore ports, so another server on
 /// this machine may read or plant one; the log-in needs its request's secret beside it.
-fn cookie_name(is_https: bool, request: &str) -> String {
-    let key = waxseal_crypto::Digest::from(*login_key(request).as_bytes()).to_hex();
+fn cookie_name(is_https: bool, login: &RecordKey) -> String {
+    let key = waxseal_crypto::Digest::from(*login.as_bytes()).to_hex();
     let name = key.get(..16).unwrap_or_default();
     // The prefix keeps other hosts of the domain and plain http from setting it.
     let prefix = if is_https { "__Host-" } else { "" };
     format!("{prefix}waxseal-login-{name}")
 }
 
-fn set_cookie(service: &Service, request: &str, value: &str) -> String {
+fn set_cookie(service: &Service, login: &RecordKey, value: &str) -> String {
     let is_https = service.config.is_https();
-    let name = cookie_name(is_https, request);
+    let name = cookie_name(is_https, login);
     let attributes = "HttpOnly; SameSite=Lax";
     if is_https {
         format!("{name}={value}; Path=/; Secure; {attributes}")
@@ -238,8 +268,8 @@ fn set_cookie(service: &Service, request: &str, value: &str) -> String {
 }
 
 /// The cookie of a log-in, if there is exactly one: a second one was planted.
-fn read_cookie(headers: &HeaderMap, request: &str) -> Option<String> {
-    let names = [cookie_name(false, request), cookie_name(true, request)];
+fn read_cookie(headers: &HeaderMap, login: &RecordKey) -> Option<String> {
+    let names = [cookie_name(false, login), cookie_name(true, login)];
     let mut found = headers
         .get_all(header::COOKIE)
         .iter()
@@ -263,7 +293,7 @@ struct OfLogin {
 impl OfLogin {
     fn new(parameters: &Parameters, headers: &HeaderMap) -> Self {
         let request = parameters.value("request").unwrap_or_default().to_owned();
-        let cookie = read_cookie(headers, &request);
+        let cookie = read_cookie(headers, &login_key(&request));
         Self { request, cookie }
     }
 }

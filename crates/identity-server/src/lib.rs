@@ -47,6 +47,7 @@ mod service;
 mod store;
 mod token;
 mod token_exchange;
+mod upstream;
 
 pub use account::{AccountId, BanTarget, BanTargetError};
 pub use administration::{Account, Administration, Ban, LoginSession};
@@ -63,3 +64,4 @@ pub use mail::{CodeMail, MailError, Mailer};
 pub use server::{Context, IdentityServer, StartError};
 pub use store::{Change, Found, RecordKey, RecordKind, Slot, Store, StoreError, transact};
 pub use token_exchange::ExchangeIssuer;
+pub use upstream::{CheckResult, CheckSubject, ConnectorCheck, Finding, check_connector};

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use url::Url;
-use waxseal_crypto::Time;
+use waxseal_crypto::{Random, RandomError, Time};
 
 use crate::client::{Redirect, is_code_challenge, is_known};
 use crate::parameters::Parameters;
@@ -24,6 +24,22 @@ const MAX_ECHOED: usize = 1024;
 pub(crate) struct Begun {
     pub(crate) request: Secret,
     pub(crate) cookie: Secret,
+    /// Where the client wants the person to log in, if it says so.
+    pub(crate) connector_id: Option<String>,
+}
+
+impl Begun {
+    /// The two secrets of a log-in.
+    pub(crate) fn generate(
+        random: &dyn Random,
+        connector_id: Option<&str>,
+    ) -> Result<Self, RandomError> {
+        Ok(Self {
+            request: Secret::generate(random)?,
+            cookie: Secret::generate(random)?,
+            connector_id: connector_id.map(str::to_owned),
+        })
+    }
 }
 
 /// Why an authorization request fails.
@@ -120,11 +136,8 @@ impl Service {
                     outcome: Outcome::Error { code, description },
                 })
             })?;
-        let random = &*self.context.random;
-        let begun = Begun {
-            request: Secret::generate(random).map_err(Fault::from)?,
-            cookie: Secret::generate(random).map_err(Fault::from)?,
-        };
+        let connector_id = parameters.value("connector_id");
+        let begun = Begun::generate(&*self.context.random, connector_id).map_err(Fault::from)?;
         let text = |name| parameters.value(name).map(str::to_owned);
         let expires = self.now().checked_add(LOGIN_LIFE).unwrap_or(self.now());
         let login = Login {
@@ -139,6 +152,7 @@ impl Service {
             challenge: None,
             device: None,
             confirmed: true,
+            arrived: None,
         };
         let keys = vec![login_key(begun.request.expose())];
         transact(&*self.context.store, keys, self.now(), move |slots| {

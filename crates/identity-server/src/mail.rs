@@ -13,6 +13,7 @@ use waxseal_identity::EmailAddress;
 
 use crate::LoginCode;
 pub use smtp::SmtpMailer;
+pub(crate) use smtp::read_password;
 
 /// How a code reaches its address.
 pub trait Mailer: Send + Sync {

@@ -26,6 +26,54 @@ pub(crate) struct Login {
     /// Whether the person has agreed that the device gets it.
     #[serde(default)]
     pub(crate) confirmed: bool,
+    /// What a provider has said about the person.
+    #[serde(default)]
+    pub(crate) arrived: Option<Arrived>,
+}
+
+/// Who came back from a provider.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Arrived {
+    /// Somebody whose address is proven.
+    Proven(Proven),
+    /// The holder of an account, who has to confirm an address.
+    Unproven(LinkedAccount),
+}
+
+impl Login {
+    /// The account whose address a code confirms; without one the address is the whole identity.
+    pub(crate) fn account(&self) -> Option<&LinkedAccount> {
+        match &self.arrived {
+            Some(Arrived::Unproven(account)) => Some(account),
+            _ => None,
+        }
+    }
+}
+
+/// An account at a provider that vouches for no address.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LinkedAccount {
+    /// The connector's name in URLs.
+    pub(crate) connector: String,
+    pub(crate) connector_id: String,
+    pub(crate) user_id: String,
+}
+
+/// A browser that was sent to a provider; its key is the `state` that it took along.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct AtProvider {
+    /// The key of the log-in.
+    pub(crate) login: [u8; 32],
+    /// The connector's name in URLs.
+    pub(crate) connector: String,
+    pub(crate) expires: i64,
+}
+
+/// The address that the holder of an account has confirmed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Link {
+    pub(crate) email: String,
+    pub(crate) since: i64,
 }
 
 /// A device that waits for its person (RFC 8628).

@@ -9,11 +9,15 @@ use waxseal_identity::{IssuerConfigError, TokenVerifier};
 use waxseal_serve::{Counter, Label, Meter};
 
 use crate::audit::Entry;
-use crate::{Config, Context, MailError, Rotation, StoreError};
+use crate::config::ConfigError;
+use crate::upstream::{Upstream, UpstreamError};
+use crate::{Config, ConnectorConfig, Context, MailError, Rotation, StartError, StoreError};
 
 /// Configuration, the world, and counters.
 pub(crate) struct Service {
     pub(crate) config: Config,
+    /// The providers, in the order of the configuration.
+    pub(crate) upstreams: Vec<Upstream>,
     pub(crate) context: Context,
     pub(crate) counters: Counters,
     /// Verifies the tokens that workloads bring.
@@ -37,6 +41,10 @@ pub(crate) enum LoginEvent {
     Limited,
     Banned,
     NotAdmitted,
+    /// Sent to a provider.
+    Sent,
+    /// A provider, or its account, lets nobody in.
+    ProviderRefused,
     Granted,
     DeviceBegun,
     WrongUserCode,
@@ -57,6 +65,8 @@ impl Label for LoginEvent {
             Self::Limited => "limited",
             Self::Banned => "banned",
             Self::NotAdmitted => "not_admitted",
+            Self::Sent => "sent",
+            Self::ProviderRefused => "provider_refused",
             Self::Granted => "granted",
             Self::DeviceBegun => "device_begun",
             Self::WrongUserCode => "wrong_user_code",
@@ -153,6 +163,25 @@ pub(crate) enum Refusal {
     NotACode,
     #[error("wrong code")]
     WrongCode { attempts_left: u32 },
+    /// No provider of this name.
+    #[error("no such provider")]
+    UnknownProvider,
+    /// An answer that one provider's redirect brings to another's (RFC 9700 §4.4).
+    #[error("the answer belongs to a log-in at another provider")]
+    OtherProvider,
+    /// The person has proven nothing yet.
+    #[error("nothing is proven")]
+    NotProven,
+    /// The provider, or its account, lets nobody in.
+    #[error("{error}")]
+    Upstream {
+        /// Its name in URLs.
+        provider: String,
+        /// Its name for people.
+        label: String,
+        #[source]
+        error: UpstreamError,
+    },
     #[error(transparent)]
     Fault(#[from] Fault),
 }
@@ -182,11 +211,22 @@ pub(crate) fn log_cause(what: &'static str, error: &dyn std::error::Error) {
 }
 
 impl Service {
-    pub(crate) fn new(config: Config, context: Context) -> Result<Arc<Self>, IssuerConfigError> {
+    pub(crate) fn new(config: Config, context: Context) -> Result<Arc<Self>, StartError> {
+        let upstream = |connector: &ConnectorConfig| {
+            Upstream::new(
+                connector.clone(),
+                &config.issuer,
+                &*context.environment,
+                Arc::clone(&context.transport),
+                context.provider,
+            )
+        };
+        let upstreams = config.connectors.iter().map(upstream);
         let rows = config.token_exchange.iter();
         let issuers = rows.map(|row| row.issuer_config(&config.issuer)).collect();
         let transport = Arc::clone(&context.transport);
         Ok(Arc::new(Self {
+            upstreams: upstreams.collect::<Result<_, ConfigError>>()?,
             counters: Counters::register(&context.meter),
             issuers: TokenVerifier::new(context.provider, transport, issuers)?,
             config,

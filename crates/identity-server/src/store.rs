@@ -64,6 +64,10 @@ pub enum RecordKind {
     Instance,
     /// A device that waits for its person.
     Device,
+    /// A browser that is at a provider.
+    Visit,
+    /// The address that the holder of a provider's account has confirmed.
+    Link,
     /// The code that a device shows.
     UserCode,
     /// Somebody who has logged in.
@@ -84,6 +88,8 @@ impl RecordKind {
             Self::UserCode => 6,
             Self::Account => 7,
             Self::Ban => 8,
+            Self::Visit => 9,
+            Self::Link => 10,
         }
     }
 }

@@ -63,6 +63,11 @@ impl Claims {
             .try_fold(value, |value, name| value.get(name.as_ref()))
     }
 
+    /// A claim as it is.
+    pub(crate) fn value(&self, name: &str) -> Option<&Value> {
+        self.0.get(name)
+    }
+
     /// A string that must be there.
     pub(crate) fn text<S: AsRef<str>>(&self, path: &[S]) -> Result<&str, ClaimError> {
         let missing = || ClaimError::Missing { claim: join(path) };

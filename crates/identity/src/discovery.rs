@@ -25,6 +25,13 @@ pub struct Discovery {
     pub device_authorization_endpoint: Option<Url>,
     /// Where a code becomes a token.
     pub token_endpoint: Option<Url>,
+    /// Where a token says whose it is (Core §5.3).
+    pub userinfo_endpoint: Option<Url>,
+    /// How clients may show their secret at the token endpoint; by `client_secret_basic` if it
+    /// does not say.
+    pub token_auth_methods: Vec<String>,
+    /// What may be asked for; empty if it does not say.
+    pub scopes: Vec<String>,
     /// The algorithms of its tokens that we speak, in its order; empty if it does not say.
     pub algorithms: Vec<JwsAlgorithm>,
     /// Whether it announces PKCE with S256 (RFC 8414 §2).
@@ -86,6 +93,10 @@ impl Discovery {
             .into_iter()
             .filter_map(JwsAlgorithm::by_name)
             .collect();
+        let owned = |member| {
+            let found = strings(&document, member)?;
+            Ok::<_, DiscoveryError>(found.into_iter().map(str::to_owned).collect())
+        };
         let flag = "authorization_response_iss_parameter_supported";
         Ok(Self {
             issuer: issuer.to_owned(),
@@ -93,6 +104,9 @@ impl Discovery {
             authorization_endpoint: url(&document, "authorization_endpoint")?,
             device_authorization_endpoint: url(&document, "device_authorization_endpoint")?,
             token_endpoint: url(&document, "token_endpoint")?,
+            userinfo_endpoint: url(&document, "userinfo_endpoint")?,
+            token_auth_methods: owned("token_endpoint_auth_methods_supported")?,
+            scopes: owned("scopes_supported")?,
             algorithms,
             pkce_s256: strings(&document, "code_challenge_methods_supported")?.contains(&"S256"),
             response_iss: document.get(flag) == Some(&Value::Bool(true)),

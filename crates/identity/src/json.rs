@@ -24,14 +24,22 @@ pub enum JsonError {
 
 /// Parses one object of at most `bytes` bytes.
 pub(crate) fn parse_object(text: &[u8], bytes: usize) -> Result<Map<String, Value>, JsonError> {
+    match parse_json(text, bytes)? {
+        Value::Object(object) => Ok(object),
+        _ => Err(JsonError::NotAnObject),
+    }
+}
+
+/// Parses the answer of an identity provider, at most `bytes` bytes, by the strict rules.
+///
+/// # Errors
+/// [`JsonError`], any but `NotAnObject`.
+pub fn parse_json(text: &[u8], bytes: usize) -> Result<Value, JsonError> {
     let limits = Limits {
         bytes,
         values: MAX_JSON_VALUES,
     };
-    match json::parse(text, limits)? {
-        json::Value::Object(object) => own_object(&object),
-        _ => Err(JsonError::NotAnObject),
-    }
+    own(&json::parse(text, limits)?)
 }
 
 fn own_object(object: &json::Object<'_>) -> Result<Map<String, Value>, JsonError> {

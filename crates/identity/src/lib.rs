@@ -76,7 +76,7 @@ pub use issuer::{
     ClaimPath, IssuerConfig, IssuerConfigError, IssuerKind, KeySource, MAX_LEEWAY,
     MAX_TOKEN_LIFETIME,
 };
-pub use json::{JsonError, MAX_JSON_VALUES};
+pub use json::{JsonError, MAX_JSON_VALUES, parse_json};
 pub use jwk::{Jwk, JwkError, JwkSet, MAX_JWKS, MAX_KEYS};
 pub use jws::{CompactJws, JwsError, JwsSignError, MAX_HEADER, MAX_TOKEN, sign_jws};
 pub use keys::{KEYS_FRESH, KEYS_STALE, KeysError, REFRESH_INTERVAL};
@@ -87,4 +87,4 @@ pub use login::{
 pub use principal::{Identity, IdentityError, Principal};
 pub use source::{Audience, GivenToken, ObtainError, PUBLIC_AUDIENCE, TokenSource};
 pub use token::{IdentityToken, TokenFormatError};
-pub use verifier::{MAX_FUTURE_IAT, NBF_LEEWAY, TokenError, TokenVerifier};
+pub use verifier::{MAX_FUTURE_IAT, NBF_LEEWAY, TokenError, TokenVerifier, VerifiedClaims};

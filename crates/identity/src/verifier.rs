@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
 use waxseal_crypto::{CryptoProvider, Time};
 use waxseal_transport::Transport;
 
@@ -156,6 +157,25 @@ impl TokenVerifier {
     /// [`TokenError`]; `IssuerUnavailable` is a fault of ours or the issuer's, the others are
     /// refusals.
     pub async fn verify(&self, token: &str, now: Time) -> Result<Principal, TokenError> {
+        let (issuer, claims, expires) = self.check(token, now).await?;
+        Ok(principal_of(&issuer.config, &claims, expires)?)
+    }
+
+    /// Verifies a token for its claims alone, whatever its issuer's kind: for a relying party with
+    /// rules of its own about who may come in.
+    ///
+    /// # Errors
+    /// [`TokenError`], any but `Identity`.
+    pub async fn verify_claims(
+        &self,
+        token: &str,
+        now: Time,
+    ) -> Result<VerifiedClaims, TokenError> {
+        let (_, claims, _) = self.check(token, now).await?;
+        Ok(VerifiedClaims(claims))
+    }
+
+    async fn check(&self, token: &str, now: Time) -> Result<(&Issuer, Claims, Time), TokenError> {
         let jws = CompactJws::parse(token)?;
         let unverified = Claims::parse(jws.unverified_payload())?;
         // `iss` only selects a row of the configuration; no URL is made of it (S-30).
@@ -166,7 +186,7 @@ impl TokenVerifier {
         let claims = Claims::parse(payload)?;
         check_audience(&issuer.config, &claims)?;
         let expires = check_dates(&issuer.config, &claims, now)?;
-        Ok(principal_of(&issuer.config, &claims, expires)?)
+        Ok((issuer, claims, expires))
     }
 
     fn issuer(&self, name: &str) -> Option<&Issuer> {
@@ -194,6 +214,30 @@ impl TokenVerifier {
             },
             verdict => Ok(verdict?),
         }
+    }
+}
+
+/// The claims of a verified token. Only [`TokenVerifier::verify_claims`] makes them.
+#[derive(Debug, Clone)]
+pub struct VerifiedClaims(Claims);
+
+impl VerifiedClaims {
+    /// A claim that is a string of printable characters; `None` if it is absent.
+    ///
+    /// # Errors
+    /// [`ClaimError`] if it is there and something else.
+    pub fn text(&self, name: &str) -> Result<Option<&str>, ClaimError> {
+        self.0.optional_text(name)
+    }
+
+    /// `email_verified`: true, or the word.
+    pub fn email_verified(&self) -> bool {
+        self.0.email_verified()
+    }
+
+    /// A claim as it is.
+    pub fn value(&self, name: &str) -> Option<&Value> {
+        self.0.value(name)
     }
 }
 

@@ -4,18 +4,18 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use waxseal_crypto::{Digest, sha256};
+use waxseal_crypto::{Digest, Time, sha256};
 use waxseal_identity::EmailAddress;
 
+use super::provider::link_key;
 use crate::account::{ban_of_address, is_banned};
-use crate::client::Redirect;
-use crate::grant::{grant_key, grant_life};
+use crate::grant::{grant_key, write_grant};
 use crate::limits::{
     ATTEMPTS_PER_CODE, CODES_PER_ADDRESS, CODES_PER_PEER, FAILURES_IN_ALL, FAILURES_PER_ADDRESS,
     FAILURES_PER_PEER, peer_name,
 };
 use crate::login::{Answer, Outcome, answer_to, login_key, own};
-use crate::records::{Challenge, Grant, Login, Proven, read, write};
+use crate::records::{Challenge, NEVER, Link, LinkedAccount, Login, Proven, read, write};
 use crate::secret::{Secret, same};
 use crate::service::{Fault, LoginEvent, Refusal, Service};
 use crate::{CodeMail, LoginCode, Slot, transact};
@@ -36,13 +36,20 @@ impl Service {
         peer: Option<IpAddr>,
     ) -> Result<(), Refusal> {
         // Before the address is looked at: who does not own the log-in learns nothing of it.
-        self.login(request, cookie).await?;
+        let login = self.login(request, cookie).await?;
+        let account = login.account().cloned();
+        if account.is_none() && !self.config.has_email_login() {
+            return Err(Refusal::NotProven);
+        }
         let address = EmailAddress::parse(address.trim())
             .map_err(|_| Refusal::BadAddress)?
             .normalized();
         let now = self.now();
         let code = LoginCode::generate(&*self.context.random)?;
-        let admitted = self.config.admits(address.domain());
+        let admitted = match &account {
+            None => self.config.admits(address.domain()),
+            Some(account) => self.admits_at(&account.connector, address.domain()),
+        };
         let key = login_key(request);
         let code_key = &self.context.code_key;
         let mac = code_key.mac(key.as_bytes(), address.as_str(), &code);
@@ -66,6 +73,9 @@ impl Service {
                 return Err(Refusal::UnknownLogin);
             };
             let mut owned = own(read(Some(login)), cookie.as_deref(), now)?;
+            if owned.account() != account.as_ref() {
+                return Err(Refusal::NotProven);
+            }
             if limited {
                 let wait = |retry| Refusal::TooManyCodes { retry };
                 CODES_PER_ADDRESS
@@ -144,26 +154,24 @@ impl Service {
     ) -> Result<Answer, Refusal> {
         let login = self.login(request, cookie).await?;
         let typed = LoginCode::typed(typed).ok_or(Refusal::NotACode)?;
-        let address = login
-            .challenge
-            .as_ref()
-            .ok_or(Refusal::NoCode)?
-            .address
-            .clone();
+        let account = login.account().cloned();
+        let address = login.challenge.ok_or(Refusal::NoCode)?.address;
         let now = self.now();
         let key = login_key(request);
         let code = Secret::generate(&*self.context.random)?;
-        let keys = vec![
+        let mut keys = vec![
             key,
             FAILURES_PER_ADDRESS.key(&address),
             FAILURES_PER_PEER.key(&peer_name(peer)),
             FAILURES_IN_ALL.key(""),
             grant_key(code.expose()),
         ];
+        keys.extend(account.as_ref().map(link_key));
         let attempt = Attempt {
             cookie: cookie.map(str::to_owned),
             mac: self.context.code_key.mac(key.as_bytes(), &address, &typed),
             address: address.clone(),
+            account,
             connector_id: self.email_connector_id().to_owned(),
             now,
         };
@@ -193,17 +201,21 @@ struct Attempt {
     cookie: Option<String>,
     mac: [u8; 32],
     address: String,
+    account: Option<LinkedAccount>,
     connector_id: String,
-    now: waxseal_crypto::Time,
+    now: Time,
 }
 
 impl Attempt {
     fn judge(self, slots: &mut [Slot]) -> Result<Login, Refusal> {
-        let [login, of_address, of_peer, in_all, grant] = slots else {
+        let [login, of_address, of_peer, in_all, grant, link @ ..] = slots else {
             return Err(Refusal::UnknownLogin);
         };
         let now = self.now;
         let mut owned = own(read(Some(login)), self.cookie.as_deref(), now)?;
+        if owned.account() != self.account.as_ref() {
+            return Err(Refusal::NoCode);
+        }
         let live = |challenge: &Challenge| {
             challenge.address == self.address
                 && challenge.attempts_left > 0
@@ -228,33 +240,30 @@ impl Attempt {
             return Err(Refusal::WrongCode { attempts_left });
         }
         login.record = None;
-        self.write_grant(grant, &owned);
-        Ok(owned)
-    }
-
-    fn write_grant(self, slot: &mut Slot, login: &Login) {
-        let redirect = Redirect::parse(&login.redirect_uri);
-        let life = grant_life(redirect.as_ref());
-        let expires = self
-            .now
-            .checked_add(life)
-            .unwrap_or(self.now)
-            .unix_seconds();
-        let grant = Grant {
-            client_id: login.client_id.clone(),
-            redirect_uri: login.redirect_uri.clone(),
-            code_challenge: login.code_challenge.clone(),
-            nonce: login.nonce.clone(),
-            identity: Proven {
+        let identity = match self.account {
+            None => Proven {
                 user_id: user_id(&self.address),
                 connector_id: self.connector_id,
                 email: self.address,
             },
-            auth_time: self.now.unix_seconds(),
-            expires,
-            used: false,
+            Some(account) => {
+                // From now on the account stands for the address, until the operator forgets it.
+                let email = self.address;
+                let since = now.unix_seconds();
+                let confirmed = Link {
+                    email: email.clone(),
+                    since,
+                };
+                write(link.first_mut(), &confirmed, NEVER);
+                Proven {
+                    user_id: account.user_id,
+                    connector_id: account.connector_id,
+                    email,
+                }
+            }
         };
-        write(Some(slot), &grant, expires);
+        write_grant(grant, &owned, identity, now);
+        Ok(owned)
     }
 }
 

@@ -103,7 +103,7 @@ impl fmt::Debug for SmtpMailer {
 }
 
 /// The first line of a file that nobody else can read.
-fn read_password(path: &Path) -> io::Result<Zeroizing<String>> {
+pub(crate) fn read_password(path: &Path) -> io::Result<Zeroizing<String>> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::MetadataExt as _;

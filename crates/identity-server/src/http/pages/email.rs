@@ -4,6 +4,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 
 use super::layout::{Escaped, alert, describe, page};
+use super::providers::other_ways;
 use crate::http::{EMAIL, form_action};
 use crate::records::Login;
 use crate::service::Service;
@@ -21,16 +22,7 @@ pub(crate) fn address(
         .as_ref()
         .map(|challenge| challenge.address.as_str());
     let known = sent.or(login.login_hint.as_deref()).unwrap_or_default();
-    let consent = if service.config.public_log {
-        format!(
-            "<p class=\"notice\"><strong>Your address becomes public.</strong> What you sign is \
-             recorded with your e-mail address in the public log of {}, for everybody to read. \
-             It cannot be removed later.</p>",
-            Escaped(&service.config.name())
-        )
-    } else {
-        String::new()
-    };
+    let consent = consent(service);
     let way = if service.config.is_outbox() {
         "This instance sends no mail: your code will be on its terminal, and in its outbox folder."
     } else {
@@ -46,14 +38,24 @@ pub(crate) fn address(
     } else {
         "A program on your computer"
     };
+    let why = match login.account() {
+        None => format!("{who} asks who you are, so that it can sign in your name."),
+        // Nobody proved the address that the account shows, so it is not believed.
+        Some(account) => format!(
+            "You are logged in at {}, which does not say whether an address is yours. Confirm \
+             yours once; the next time your account is enough.",
+            Escaped(&service.label_of(&account.connector))
+        ),
+    };
     let body = format!(
-        "<p>{who} asks who you are, so that it can sign in your name. {way}</p>{consent}{error}\
+        "<p>{why} {way}</p>{consent}{error}\
          <form method=\"post\" action=\"{path}{EMAIL}\">\
          <input type=\"hidden\" name=\"request\" value=\"{request}\">\
          <label for=\"email\">E-mail address</label>\
          <input id=\"email\" name=\"email\" type=\"email\" autocomplete=\"email\" required \
          maxlength=\"254\" value=\"{known}\"{described}>\
-         <button type=\"submit\">{submit}</button></form>{cancel}",
+         <button type=\"submit\">{submit}</button></form>{others}{cancel}",
+        others = other_ways(service, request),
         error = alert(error),
         described = describe(error),
         known = Escaped(known),
@@ -140,7 +142,21 @@ pub(crate) fn code(
     )
 }
 
-fn cancel_form(path: &str, request: &str) -> String {
+/// That what is signed becomes public, where it does.
+pub(super) fn consent(service: &Service) -> String {
+    if service.config.public_log {
+        format!(
+            "<p class=\"notice\"><strong>Your address becomes public.</strong> What you sign is \
+             recorded with your e-mail address in the public log of {}, for everybody to read. \
+             It cannot be removed later.</p>",
+            Escaped(&service.config.name())
+        )
+    } else {
+        String::new()
+    }
+}
+
+pub(super) fn cancel_form(path: &str, request: &str) -> String {
     format!(
         "<form method=\"post\" action=\"{path}{EMAIL}/cancel\">\
          <input type=\"hidden\" name=\"request\" value=\"{}\">\

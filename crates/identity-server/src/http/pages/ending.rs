@@ -6,6 +6,7 @@ use axum::response::Response;
 use super::device::type_code;
 use super::email::{address, code};
 use super::layout::{Escaped, page};
+use super::providers::{not_proven, refused};
 use crate::http::login_minutes;
 use crate::login::PageError;
 use crate::records::Login;
@@ -131,6 +132,25 @@ pub(crate) fn refusal(
         }
         (Refusal::DeviceGone, _) => {
             let text = "The device waits no longer: it was answered, or its ten minutes are over.";
+            ended(service, StatusCode::BAD_REQUEST, text)
+        }
+        (
+            Refusal::Upstream {
+                provider,
+                label,
+                error,
+            },
+            _,
+        ) => refused(service, request, provider, label, error),
+        (Refusal::NotProven, Some(_)) if !request.is_empty() => not_proven(service, request),
+        (Refusal::UnknownProvider, _) => ended(
+            service,
+            StatusCode::NOT_FOUND,
+            "Nobody logs in that way here.",
+        ),
+        (Refusal::OtherProvider, _) => {
+            let text = "This answer comes from another provider than the one you went to. \
+                        Somebody may be trying to log in as you.";
             ended(service, StatusCode::BAD_REQUEST, text)
         }
         (Refusal::OtherBrowser, _) => {

@@ -1,0 +1,208 @@
+//! Log-in at a provider: the choice, the last look at who signs, and what a provider refuses.
+
+use axum::http::StatusCode;
+use axum::response::Response;
+
+use super::email::{cancel_form, consent};
+use super::layout::{Escaped, page};
+use crate::connector::Entry;
+use crate::http::{EMAIL, form_action, page_url, providers};
+use crate::records::{Login, Proven};
+use crate::service::Service;
+use crate::upstream::UpstreamError;
+
+/// One button for each way to log in. They are links: a form may not end at a provider, whose own
+/// redirects nobody here knows.
+pub(crate) fn choose(service: &Service, request: &str, login: &Login) -> Response {
+    let who = if login.device.is_some() {
+        "The device"
+    } else {
+        "A program on your computer"
+    };
+    let mut ways = String::new();
+    for upstream in &service.upstreams {
+        let url = page_url(
+            service,
+            &format!("/auth/{}", upstream.config.name()),
+            request,
+        );
+        let label = Escaped(upstream.config.label()).to_string();
+        ways.push_str(&way(&url, &format!("Log in with {label}")));
+    }
+    if service.config.has_email_login() {
+        let url = page_url(service, EMAIL, request);
+        ways.push_str(&way(&url, "Log in with a code by e-mail"));
+    }
+    let body = format!(
+        "<p>{who} asks who you are, so that it can sign in your name.</p>{consent}\
+         <ul class=\"ways\">{ways}</ul>{cancel}",
+        consent = consent(service),
+        cancel = cancel_form(&service.config.path(), request),
+    );
+    let action = form_action(&login.redirect_uri);
+    page(service, StatusCode::OK, "Log in", &body, &action)
+}
+
+fn way(url: &str, text: &str) -> String {
+    format!(
+        "<li><a class=\"button\" href=\"{}\">{text}</a></li>",
+        Escaped(url)
+    )
+}
+
+/// Shows who signs, before the program learns it.
+pub(crate) fn confirm(
+    service: &Service,
+    request: &str,
+    login: &Login,
+    identity: &Proven,
+) -> Response {
+    let path = service.config.path();
+    let copied = if login.device.is_none() && login.redirect_uri == waxseal_identity::OUT_OF_BAND {
+        format!(
+            "<p class=\"notice\">The program <strong>{}</strong> will ask you to copy a code into \
+             it. Go on only if you started it yourself, just now. Whoever gets that code signs in \
+             your name.</p>",
+            Escaped(&login.client_id)
+        )
+    } else {
+        String::new()
+    };
+    let body = format!(
+        "<p>You are about to sign as <strong>{email}</strong>, by {label}.</p>{copied}{consent}\
+         <form method=\"post\" action=\"{path}{confirm}\">\
+         <input type=\"hidden\" name=\"request\" value=\"{request}\">\
+         <button type=\"submit\">Go on</button></form>{others}{cancel}",
+        email = Escaped(&identity.email),
+        label = Escaped(&service.label_of_id(&identity.connector_id)),
+        consent = consent(service),
+        confirm = providers::CONFIRM,
+        request = Escaped(request),
+        others = other_ways(service, request),
+        cancel = cancel_form(&path, request),
+    );
+    let action = form_action(&login.redirect_uri);
+    page(service, StatusCode::OK, "Is that you?", &body, &action)
+}
+
+/// The way back to the choice, where there is one.
+pub(super) fn other_ways(service: &Service, request: &str) -> String {
+    if service.entry() != Entry::Choice {
+        return String::new();
+    }
+    let url = page_url(service, providers::CHOOSE, request);
+    format!(
+        "<p><a href=\"{}\">Log in another way</a></p>",
+        Escaped(&url)
+    )
+}
+
+/// Nothing that the log-in could end with.
+pub(super) fn not_proven(service: &Service, request: &str) -> Response {
+    let text = "You have not logged in anywhere yet.";
+    again(service, StatusCode::BAD_REQUEST, request, text, None)
+}
+
+/// A provider that let nobody in: what it means, and what can be done about it.
+pub(super) fn refused(
+    service: &Service,
+    request: &str,
+    provider: &str,
+    label: &str,
+    error: &UpstreamError,
+) -> Response {
+    let label = Escaped(label).to_string();
+    let (status, text) = explain(&label, error);
+    again(service, status, request, &text, Some(provider))
+}
+
+fn again(
+    service: &Service,
+    status: StatusCode,
+    request: &str,
+    text: &str,
+    provider: Option<&str>,
+) -> Response {
+    let retry = match provider.filter(|_| !request.is_empty()) {
+        Some(name) => {
+            let url = page_url(service, &format!("/auth/{name}"), request);
+            format!("<p><a href=\"{}\">Try again</a></p>", Escaped(&url))
+        }
+        None => String::new(),
+    };
+    let others = if request.is_empty() {
+        "<p>To begin again, go back to the program.</p>".to_owned()
+    } else {
+        other_ways(service, request)
+    };
+    let body = format!("<p role=\"alert\">{text}</p>{retry}{others}");
+    page(service, status, "No log-in", &body, "'none'")
+}
+
+/// What a person, or the operator, can do. Of the provider's own words only its code is shown.
+fn explain(label: &str, error: &UpstreamError) -> (StatusCode, String) {
+    let refused = StatusCode::FORBIDDEN;
+    match error {
+        UpstreamError::Denied => (
+            refused,
+            format!("You, or {label}, did not agree to the log-in."),
+        ),
+        UpstreamError::EmailNotVerified => (
+            refused,
+            format!(
+                "{label} does not say that your e-mail address is verified. Verify it there, in \
+                 the settings of your account, and try again."
+            ),
+        ),
+        UpstreamError::NoEmail => (
+            refused,
+            format!(
+                "{label} gives no e-mail address for your account. Add one there, make it the \
+                 primary one, and let it be seen by this log-in."
+            ),
+        ),
+        UpstreamError::BadEmail => (
+            refused,
+            format!("The e-mail address of your account at {label} cannot be used for signing."),
+        ),
+        UpstreamError::NotAdmitted
+        | UpstreamError::WrongHostedDomain
+        | UpstreamError::WrongTenant => (
+            refused,
+            format!(
+                "Your account at {label} is not one that may log in here. Use the account of \
+                 your organization, or ask the operator."
+            ),
+        ),
+        UpstreamError::MissingScope(scope) => (
+            refused,
+            format!(
+                "{label} does not let this log-in see your e-mail address: it lacks the \
+                 permission {scope}. Try again and grant it."
+            ),
+        ),
+        UpstreamError::Busy | UpstreamError::TriedRecently => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            format!("{label} cannot be reached at the moment. Try again in a few seconds."),
+        ),
+        UpstreamError::Refused(code) | UpstreamError::Exchange(code) => (
+            StatusCode::BAD_GATEWAY,
+            format!(
+                "{label} refuses log-ins from here (it says: {}). The operator finds more in the \
+                 log, and \"waxseald broker check\" says what to change.",
+                Escaped(code)
+            ),
+        ),
+        UpstreamError::NoCode | UpstreamError::WrongIssuer | UpstreamError::WrongNonce => (
+            StatusCode::BAD_REQUEST,
+            format!("The answer does not belong to your log-in at {label}."),
+        ),
+        _ => (
+            StatusCode::BAD_GATEWAY,
+            format!(
+                "{label} gave no usable answer. Try again in a while; the operator finds the \
+                 cause in the log."
+            ),
+        ),
+    }
+}
