@@ -173,17 +173,20 @@ pub(crate) enum Refusal {
     #[error("nothing is proven")]
     NotProven,
     /// The provider, or its account, lets nobody in.
-    #[error("{error}")]
-    Upstream {
-        /// Its name in URLs.
-        provider: String,
-        /// Its name for people.
-        label: String,
-        #[source]
-        error: UpstreamError,
-    },
+    #[error("{}", .0.error)]
+    Upstream(Box<ProviderRefusal>),
     #[error(transparent)]
     Fault(#[from] Fault),
+}
+
+/// Who let nobody in, and why.
+#[derive(Debug)]
+pub(crate) struct ProviderRefusal {
+    /// The connector's name in URLs.
+    pub(crate) connector: String,
+    /// Its name for people.
+    pub(crate) label: String,
+    pub(crate) error: UpstreamError,
 }
 
 impl From<StoreError> for Refusal {

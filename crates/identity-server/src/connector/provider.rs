@@ -12,7 +12,7 @@ use crate::login::{Answer, Begun, Outcome, answer_to, login_key, own};
 use crate::parameters::Parameters;
 use crate::records::{Arrived, AtProvider, Link, LinkedAccount, Login, Proven, read, write};
 use crate::secret::Secret;
-use crate::service::{LoginEvent, Refusal, Service};
+use crate::service::{LoginEvent, ProviderRefusal, Refusal, Service};
 use crate::upstream::{Account, Claimed, Upstream, UpstreamError, Visit};
 use crate::{RecordKey, RecordKind, transact};
 
@@ -305,19 +305,19 @@ impl Service {
     /// Writes down why a provider let nobody in: codes and names, nothing that a person typed or
     /// a token carries.
     fn refused(&self, upstream: &Upstream, error: UpstreamError, peer: Option<IpAddr>) -> Refusal {
-        let provider = upstream.config.name().to_owned();
+        let connector = upstream.config.name().to_owned();
         let cause = cause_of(&error);
         if error.is_fault() {
-            tracing::error!(connector = provider, cause, "no log-in at a provider");
+            tracing::error!(connector, cause, "no log-in at a provider");
         } else {
-            tracing::info!(connector = provider, cause, "no log-in at a provider");
+            tracing::info!(connector, cause, "no log-in at a provider");
         }
         self.audit(LoginEvent::ProviderRefused, "", peer);
-        Refusal::Upstream {
+        Refusal::Upstream(Box::new(ProviderRefusal {
+            connector,
             label: upstream.config.label().to_owned(),
-            provider,
             error,
-        }
+        }))
     }
 }
 

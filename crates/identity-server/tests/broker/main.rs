@@ -10,11 +10,15 @@
 )]
 
 mod authorize;
+mod check;
 mod device;
 mod email_code;
 mod internet;
 mod operator;
 mod pages;
+mod proven;
+mod provider;
+mod providers;
 mod start;
 mod token;
 mod token_exchange;

@@ -1,9 +1,12 @@
 //! A broker in memory, browsers with cookies, and a client with PKCE.
 
 use std::collections::{BTreeMap, HashMap};
+use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -18,7 +21,7 @@ use url::{Url, form_urlencoded};
 use waxseal_crypto::{
     BoxFuture, Clock, PrivateKey, Random, RandomError, SignatureAlgorithm, Signer, Time, sha256,
 };
-use waxseal_identity::SystemEnvironment;
+use waxseal_identity::Environment;
 use waxseal_identity_server::{
     AuditError, AuditLog, Change, CodeKey, CodeMail, Config, Context, Found, IdentityServer,
     KeyRing, MailConfig, MailError, Mailer, RecordKey, RecordKind, Slot, SmtpConfig, StartError,
@@ -183,6 +186,31 @@ pub(crate) struct World {
     pub(crate) audit: Arc<MemoryAudit>,
 }
 
+/// The client secret of every connector.
+pub(crate) const CLIENT_SECRET: &str = "CANARYSECRET-client+secret/=";
+
+/// An environment with one secret in it.
+pub(crate) struct Secrets;
+
+impl Environment for Secrets {
+    fn variable(&self, name: &str) -> Option<String> {
+        (name == "CLIENT_SECRET").then(|| CLIENT_SECRET.to_owned())
+    }
+
+    fn read_file(&self, _: &Path, _: u64) -> io::Result<String> {
+        Err(io::ErrorKind::NotFound.into())
+    }
+
+    fn run<'a>(
+        &'a self,
+        _: &'a str,
+        _: &'a [&'a str],
+        _: Duration,
+    ) -> BoxFuture<'a, io::Result<String>> {
+        Box::pin(async { Err(io::ErrorKind::NotFound.into()) })
+    }
+}
+
 static KEY: LazyLock<PrivateKey> = LazyLock::new(|| {
     let algorithm = SignatureAlgorithm::RsaPkcs1Sha256;
     waxseal_crypto_aws_lc::provider()
@@ -229,7 +257,7 @@ pub(crate) async fn on_store(config: Config, store: Arc<MemoryStore>) -> Result<
         store: Arc::<MemoryStore>::clone(&store),
         mailer: Arc::<MemoryMailer>::clone(&mailer),
         transport: Arc::new(internet.clone()),
-        environment: Arc::new(SystemEnvironment),
+        environment: Arc::new(Secrets),
         audit: Arc::<MemoryAudit>::clone(&audit),
         meter: meter.clone(),
     };

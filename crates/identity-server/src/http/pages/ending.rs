@@ -134,14 +134,7 @@ pub(crate) fn refusal(
             let text = "The device waits no longer: it was answered, or its ten minutes are over.";
             ended(service, StatusCode::BAD_REQUEST, text)
         }
-        (
-            Refusal::Upstream {
-                provider,
-                label,
-                error,
-            },
-            _,
-        ) => refused(service, request, provider, label, error),
+        (Refusal::Upstream(refusal), _) => refused(service, request, refusal),
         (Refusal::NotProven, Some(_)) if !request.is_empty() => not_proven(service, request),
         (Refusal::UnknownProvider, _) => ended(
             service,

@@ -8,7 +8,7 @@ use super::layout::{Escaped, page};
 use crate::connector::Entry;
 use crate::http::{EMAIL, form_action, page_url, providers};
 use crate::records::{Login, Proven};
-use crate::service::Service;
+use crate::service::{ProviderRefusal, Service};
 use crate::upstream::UpstreamError;
 
 /// One button for each way to log in. They are links: a form may not end at a provider, whose own
@@ -104,16 +104,11 @@ pub(super) fn not_proven(service: &Service, request: &str) -> Response {
 }
 
 /// A provider that let nobody in: what it means, and what can be done about it.
-pub(super) fn refused(
-    service: &Service,
-    request: &str,
-    provider: &str,
-    label: &str,
-    error: &UpstreamError,
-) -> Response {
-    let label = Escaped(label).to_string();
-    let (status, text) = explain(&label, error);
-    again(service, status, request, &text, Some(provider))
+pub(super) fn refused(service: &Service, request: &str, refusal: &ProviderRefusal) -> Response {
+    let label = Escaped(&refusal.label).to_string();
+    let (status, text) = explain(&label, &refusal.error);
+    let connector = Some(refusal.connector.as_str());
+    again(service, status, request, &text, connector)
 }
 
 fn again(
