@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use waxseal_crypto::{RandomError, Time};
-use waxseal_identity::{IssuerConfigError, TokenVerifier};
+use waxseal_identity::TokenVerifier;
 use waxseal_serve::{Counter, Label, Meter};
 
 use crate::audit::Entry;

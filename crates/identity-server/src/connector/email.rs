@@ -15,7 +15,7 @@ use crate::limits::{
     FAILURES_PER_PEER, peer_name,
 };
 use crate::login::{Answer, Outcome, answer_to, login_key, own};
-use crate::records::{Challenge, NEVER, Link, LinkedAccount, Login, Proven, read, write};
+use crate::records::{Challenge, Link, LinkedAccount, Login, NEVER, Proven, read, write};
 use crate::secret::{Secret, same};
 use crate::service::{Fault, LoginEvent, Refusal, Service};
 use crate::{CodeMail, LoginCode, Slot, transact};

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use url::Url;
 use waxseal_identity::EmailAddress;
+use waxseal_serve::Label as _;
 
+use crate::audit::Entry;
 use crate::grant::{grant_key, write_grant};
 use crate::login::{Answer, Begun, Outcome, answer_to, login_key, own};
 use crate::parameters::Parameters;
@@ -189,6 +191,9 @@ impl Service {
             user_id: account_id.user_id,
             email: email.as_str().to_owned(),
         };
+        if self.is_banned(&identity, peer).await? {
+            return Err(self.refused(upstream, UpstreamError::Banned, peer));
+        }
         if self.wants_confirmation(login) {
             self.keep_arrived(begun, Arrived::Proven(identity), None)
                 .await?;
@@ -312,7 +317,14 @@ impl Service {
         } else {
             tracing::info!(connector, cause, "no log-in at a provider");
         }
-        self.audit(LoginEvent::ProviderRefused, "", peer);
+        let event = LoginEvent::ProviderRefused;
+        self.counters.logins.add(event, 1);
+        self.record(&Entry {
+            event: event.value(),
+            connector: Some(&upstream.config.connector_id()),
+            peer,
+            ..Entry::default()
+        });
         Refusal::Upstream(Box::new(ProviderRefusal {
             connector,
             label: upstream.config.label().to_owned(),

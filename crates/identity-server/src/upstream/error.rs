@@ -74,6 +74,9 @@ pub(crate) enum UpstreamError {
     /// Of a domain that may not log in by this connector.
     #[error("addresses of this domain may not log in here")]
     NotAdmitted,
+    /// An operator has said so.
+    #[error("this account, or its address, is banned")]
+    Banned,
 }
 
 impl UpstreamError {
@@ -88,6 +91,7 @@ impl UpstreamError {
                 | Self::EmailNotVerified
                 | Self::BadEmail
                 | Self::NotAdmitted
+                | Self::Banned
         )
     }
 }

@@ -161,6 +161,7 @@ fn explain(label: &str, error: &UpstreamError) -> (StatusCode, String) {
             format!("The e-mail address of your account at {label} cannot be used for signing."),
         ),
         UpstreamError::NotAdmitted
+        | UpstreamError::Banned
         | UpstreamError::WrongHostedDomain
         | UpstreamError::WrongTenant => (
             refused,
