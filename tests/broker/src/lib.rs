@@ -5,6 +5,7 @@
 //! its own and a directory of its own, and ended by its process id.
 
 mod dialogue;
+mod guided;
 mod letters;
 mod mail_server;
 mod stage;
@@ -13,6 +14,7 @@ mod visitor;
 use std::path::{Path, PathBuf};
 
 pub use dialogue::converse;
+pub use guided::Guided;
 pub use letters::Letters;
 pub use mail_server::{MailServer, mail_setup};
 pub use stage::{Mails, Play, Stage, on_stage};

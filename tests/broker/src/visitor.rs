@@ -197,13 +197,38 @@ impl Visitor {
             .form(field)
             .ok_or_else(|| format!("no form with {field} in {}: {}", page.status, page.body))?;
         fields.insert(field.to_owned(), value.to_owned());
-        let url = page.url.join(&action).map_err(|error| error.to_string())?;
+        self.submit(page, &action, &fields).await
+    }
+
+    async fn submit(
+        &mut self,
+        page: &Page,
+        action: &str,
+        fields: &BTreeMap<String, String>,
+    ) -> Result<Page, String> {
+        let url = page.url.join(action).map_err(|error| error.to_string())?;
         let pairs: Vec<_> = fields
             .iter()
             .map(|(n, v)| (n.as_str(), v.as_str()))
             .collect();
         let answer = self.post(url.as_str(), &pairs).await?;
         self.follow(answer).await
+    }
+
+    /// Presses a button of a form, and follows.
+    ///
+    /// # Errors
+    /// If the page has no such button, or nobody answers.
+    pub async fn press(&mut self, page: &Page, name: &str, value: &str) -> Result<Page, String> {
+        let (action, mut fields) = page
+            .form_with(|form| {
+                tags(form, "<button").any(|tag| {
+                    self::value(tag, "name") == name && self::value(tag, "value") == value
+                })
+            })
+            .ok_or_else(|| format!("no button {value} in {}: {}", page.status, page.body))?;
+        fields.insert(name.to_owned(), value.to_owned());
+        self.submit(page, &action, &fields).await
     }
 
     /// Exchanges a code as the public client does.
@@ -254,12 +279,32 @@ impl Page {
     /// The action and the fields of the first form in which a person fills in `field`.
     #[must_use]
     pub fn form(&self, field: &str) -> Option<(String, BTreeMap<String, String>)> {
+        self.form_with(|form| {
+            tags(form, "<input")
+                .any(|tag| value(tag, "name") == field && value(tag, "type") != "hidden")
+        })
+    }
+
+    /// The value of a field that is shown to be copied.
+    #[must_use]
+    pub fn shown(&self, id: &str) -> Option<String> {
+        let (_, rest) = self.body.split_once(&format!(" id=\"{id}\""))?;
+        let (tag, rest) = rest.split_once('>')?;
+        let text = match value(tag, "value") {
+            text if text.is_empty() => rest.split('<').next()?.trim().to_owned(),
+            text => text,
+        };
+        (!text.is_empty()).then_some(text)
+    }
+
+    fn form_with(
+        &self,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Option<(String, BTreeMap<String, String>)> {
         let mut forms = self.body.split("<form").skip(1);
         let form = forms.find_map(|form| {
             let form = form.split("</form>").next()?;
-            let visible = tags(form, "<input")
-                .any(|tag| value(tag, "name") == field && value(tag, "type") != "hidden");
-            visible.then_some(form)
+            wanted(form).then_some(form)
         })?;
         let fields = tags(form, "<input")
             .map(|tag| (value(tag, "name"), value(tag, "value")))

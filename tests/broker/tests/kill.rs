@@ -62,7 +62,7 @@ fn killed() -> Result<(), Failed> {
     for round in 0..rounds {
         // The kill comes after a number of answers that is another in each round: never at the
         // beginning, never at the end.
-        let after = 60 + (round * 331) % (u64::try_from(LOGINS).unwrap() * 4 - 120);
+        let after = 60 + (round * 331) % (LOGINS * 4 - 120);
         one_round(&mut instance, round, after, &mut reached)?;
     }
     println!("{rounds} kills; how far log-ins were: {reached:?}");

@@ -49,6 +49,9 @@ pub fn our(name: &str) -> PathBuf {
             "waxseal",
             "--package",
             "waxseald",
+            // The scripted browser.
+            "--package",
+            "waxseal-tests-interop",
         ]);
         if let Err(error) = run(command.current_dir(workspace())) {
             panic!("the programs under test cannot be built: {error}");

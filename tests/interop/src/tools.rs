@@ -25,6 +25,9 @@ pub enum Tool {
     Fulcio,
     /// The timestamp server.
     TimestampAuthority,
+    /// How people log in with sigstore-js: its command line, a package of its own. The path is that
+    /// of its `node_modules`; the library's Node.js runs it.
+    JsLogin,
     /// What stands around the broker, from npm: the path is that of a Node.js that can load
     /// playwright-core, axe-core, oidc-provider and openid-client.
     NodeParts,
@@ -50,6 +53,7 @@ impl Tool {
         Self::RekorTiles,
         Self::Fulcio,
         Self::TimestampAuthority,
+        Self::JsLogin,
         Self::NodeParts,
         Self::PythonParts,
         Self::TesseraFsck,
@@ -91,6 +95,7 @@ impl Tool {
             Self::Fulcio => root.join("go/fulcio"),
             Self::TesseraFsck => root.join("go/fsck"),
             Self::TimestampAuthority => root.join("go/timestamp-server"),
+            Self::JsLogin => root.join("js-login/node_modules"),
             Self::NodeParts => root.join("web/node_modules/node/bin/node"),
             Self::PythonParts => root.join("web-python/bin/python"),
             Self::Chromium => on_path(&CHROMIUM).unwrap_or_else(|| PathBuf::from(CHROMIUM[0])),
@@ -104,6 +109,7 @@ impl Tool {
         match self {
             Self::Python => python(&root.join("python"), &["sigstore"]),
             Self::Js => npm(&root.join("npm"), &["node", "sigstore"]),
+            Self::JsLogin => npm(&root.join("js-login"), &["@sigstore/cli"]),
             Self::NodeParts => npm(&root.join("web"), &NODE_PARTS),
             Self::PythonParts => python(&root.join("web-python"), &PYTHON_PARTS),
             Self::Chromium => {
