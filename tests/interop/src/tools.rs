@@ -46,7 +46,7 @@ pub struct Unavailable(pub String);
 
 impl Tool {
     /// Every program.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Python,
         Self::Js,
         Self::Cosign,
