@@ -26,6 +26,7 @@
 
 mod audit_file;
 mod file;
+mod file_tree;
 mod folder;
 mod identity_keys;
 mod identity_store;
@@ -35,6 +36,7 @@ mod outbox;
 
 pub use audit_file::AuditFile;
 pub use file::OpenError;
+pub use file_tree::FileTree;
 pub use folder::{Directory, Folder, NewFile, StoredFile};
 pub use identity_keys::IdentityKeys;
 pub use identity_store::IdentityStore;

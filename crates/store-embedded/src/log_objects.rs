@@ -4,22 +4,31 @@
 //! there), and then its directory is synced: it is there whole, or not at all.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use waxseal_crypto::BoxFuture;
 use waxseal_log_server::{ObjectName, Objects, ObjectsError, TilePath};
 
+use crate::file_tree::{DirectoryTree, FileTree, parent};
+
 /// Where files are written before they are linked; a leading dot keeps web servers out.
 const STAGING: &str = ".staging";
+
+/// Folders that are remembered as durable. More than one log writes to at a time; a new one costs two
+/// syncs.
+const MAX_KNOWN: usize = 1024;
 
 /// A log's objects below one directory.
 #[derive(Debug)]
 pub struct LogObjects {
-    root: PathBuf,
+    tree: Arc<dyn FileTree>,
     staged: AtomicU64,
+    /// Folders that are durable up to the root. That one is there says nothing: whoever made it may
+    /// have crashed, or failed, before it was synced.
+    known: Mutex<BTreeSet<String>>,
 }
 
 impl LogObjects {
@@ -29,48 +38,44 @@ impl LogObjects {
     /// # Errors
     /// The directory cannot be made or read.
     pub fn open(root: &Path) -> io::Result<Self> {
-        let staging = root.join(STAGING);
-        if staging.exists() {
-            fs::remove_dir_all(&staging)?;
-        }
-        fs::create_dir_all(&staging)?;
-        sync(root)?;
-        if let Some(parent) = root
-            .parent()
-            .filter(|parent| !parent.as_os_str().is_empty())
-        {
-            sync(parent)?;
-        }
+        Self::with_tree(Arc::new(DirectoryTree::open(root)?))
+    }
+
+    /// The same over any tree of files: what a test of crashes puts its faults in.
+    ///
+    /// # Errors
+    /// What a crash left behind cannot be removed.
+    pub fn with_tree(tree: Arc<dyn FileTree>) -> io::Result<Self> {
+        tree.remove_folder(STAGING)?;
+        tree.make_folder(STAGING)?;
+        tree.sync_folder("")?;
         Ok(Self {
-            root: root.to_owned(),
+            tree,
             staged: AtomicU64::new(0),
+            known: Mutex::default(),
         })
     }
 
-    /// The name is made of numbers and hashes only: it cannot lead out of the directory.
-    fn path(&self, name: ObjectName) -> PathBuf {
-        self.root.join(name.to_string())
-    }
-
     fn read_now(&self, name: ObjectName) -> io::Result<Option<Vec<u8>>> {
-        let path = self.path(name);
-        match fs::symlink_metadata(&path) {
-            Ok(found) if found.is_file() => fs::read(&path).map(Some),
-            Ok(_) => Err(io::Error::other("not a regular file")),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
+        // The name is made of numbers and hashes only: it cannot lead out of the directory.
+        self.tree.read(&name.to_string())
     }
 
     fn create_now(&self, objects: &[(ObjectName, Vec<u8>)]) -> Result<(), ObjectsError> {
         let mut folders = BTreeSet::new();
+        let mut new = BTreeSet::new();
         for (name, bytes) in objects {
             let failed = |error| failed(*name, error);
-            let path = self.path(*name);
-            let folder = self.make_folder(&path, &mut folders).map_err(failed)?;
+            let path = name.to_string();
+            let folder = parent(&path);
+            self.tree.make_folder(folder).map_err(failed)?;
+            for folder in self.not_known(folder) {
+                folders.insert(parent(folder).to_owned());
+                new.insert(folder.to_owned());
+            }
             let staged = self.stage(bytes).map_err(failed)?;
-            let linked = fs::hard_link(&staged, &path);
-            fs::remove_file(&staged).map_err(failed)?;
+            let linked = self.tree.link(&staged, &path);
+            self.tree.remove(&staged).map_err(failed)?;
             match linked {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
@@ -78,15 +83,38 @@ impl LogObjects {
                 }
                 Err(error) => return Err(failed(error)),
             }
-            folders.insert(folder);
+            folders.insert(folder.to_owned());
         }
         for folder in folders {
-            sync(&folder).map_err(|error| match objects.first() {
-                Some((name, _)) => failed(*name, error),
-                None => failed(ObjectName::Checkpoint, error),
-            })?;
+            self.tree
+                .sync_folder(&folder)
+                .map_err(|error| match objects.first() {
+                    Some((name, _)) => failed(*name, error),
+                    None => failed(ObjectName::Checkpoint, error),
+                })?;
         }
+        let mut known = self.known();
+        if known.len() + new.len() > MAX_KNOWN {
+            known.clear();
+        }
+        known.extend(new);
         Ok(())
+    }
+
+    /// A folder and those above it, as far as they are not known to be durable.
+    fn not_known<'a>(&self, folder: &'a str) -> Vec<&'a str> {
+        let known = self.known();
+        let mut all = Vec::new();
+        let mut next = folder;
+        while !next.is_empty() && !known.contains(next) {
+            all.push(next);
+            next = parent(next);
+        }
+        all
+    }
+
+    fn known(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The object is there already. Whoever wrote it may have crashed before it was synced.
@@ -95,31 +123,16 @@ impl LogObjects {
         if found.as_deref() != Some(bytes) {
             return Err(ObjectsError::Conflict { name });
         }
-        sync(&self.path(name)).map_err(|error| failed(name, error))
-    }
-
-    /// Makes the folders above a file; those in which one was made are to be synced.
-    fn make_folder(&self, path: &Path, to_sync: &mut BTreeSet<PathBuf>) -> io::Result<PathBuf> {
-        let folder = path.parent().unwrap_or(&self.root).to_owned();
-        let mut missing = folder.as_path();
-        while !missing.exists() {
-            let Some(above) = missing.parent() else { break };
-            to_sync.insert(above.to_owned());
-            missing = above;
-        }
-        fs::create_dir_all(&folder)?;
-        Ok(folder)
+        let synced = self.tree.sync_file(&name.to_string());
+        synced.map_err(|error| failed(name, error))
     }
 
     /// A synced file with these bytes, under a name that nothing else has.
-    fn stage(&self, bytes: &[u8]) -> io::Result<PathBuf> {
+    fn stage(&self, bytes: &[u8]) -> io::Result<String> {
         let number = self.staged.fetch_add(1, Ordering::Relaxed);
-        let path = self.root.join(STAGING).join(number.to_string());
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        let mut file = options.open(&path)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
+        let path = format!("{STAGING}/{number}");
+        self.tree.write_new(&path, bytes)?;
+        self.tree.sync_file(&path)?;
         Ok(path)
     }
 
@@ -130,15 +143,15 @@ impl LogObjects {
             return Err(ObjectsError::Conflict { name });
         }
         let staged = self.stage(new).map_err(failed)?;
-        fs::rename(&staged, self.path(name)).map_err(failed)?;
-        sync(&self.root).map_err(failed)
+        let renamed = self.tree.rename(&staged, &name.to_string());
+        renamed.map_err(failed)?;
+        self.tree.sync_folder("").map_err(failed)
     }
 
     fn discard_now(&self, full: TilePath) -> io::Result<()> {
-        match fs::remove_dir_all(self.root.join(format!("{full}.p"))) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
+        let folder = format!("{full}.p");
+        self.known().remove(&folder);
+        self.tree.remove_folder(&folder)
     }
 }
 
@@ -166,10 +179,6 @@ impl Objects for LogObjects {
         let name = ObjectName::Tile(full);
         Box::pin(async move { self.discard_now(full).map_err(|error| failed(name, error)) })
     }
-}
-
-fn sync(path: &Path) -> io::Result<()> {
-    File::open(path)?.sync_all()
 }
 
 fn failed(name: ObjectName, error: io::Error) -> ObjectsError {

@@ -1,6 +1,7 @@
 //! The log read back: its bytes hashed again, and compared with all that it ever signed.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use waxseal_formats::entry::Body;
 use waxseal_tlog::{
@@ -12,31 +13,40 @@ use crate::{Acknowledgement, Outcome, Source, open, text};
 
 /// What is known of a log, recomputed from the bytes of its entries. It only grows: an entry that
 /// was seen once must stay.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Audit {
-    key: LogKey,
+    key: Arc<LogKey>,
     frontier: Frontier,
     /// The root of the tree of every size up to that which was read.
     roots: Vec<Hash>,
     /// The hashes of the tiles' levels; those of level 0 are the leaves.
     levels: Vec<Vec<Hash>>,
     indexes: HashMap<Hash, u64>,
+    has_genesis: bool,
 }
 
 impl Audit {
     /// Nothing is known yet but the key.
-    pub fn new(key: LogKey) -> Self {
+    pub fn new(key: impl Into<Arc<LogKey>>) -> Self {
         Self {
-            key,
+            key: key.into(),
             frontier: Frontier::new(),
             roots: vec![empty_root()],
             levels: vec![Vec::new(); 8],
             indexes: HashMap::new(),
+            has_genesis: true,
         }
     }
 
+    /// The same of a log that is born empty.
+    #[must_use]
+    pub fn without_genesis(mut self) -> Self {
+        self.has_genesis = false;
+        self
+    }
+
     /// The log's key.
-    pub const fn key(&self) -> &LogKey {
+    pub fn key(&self) -> &LogKey {
         &self.key
     }
 
@@ -141,7 +151,7 @@ impl Audit {
         if index < self.tree_size() {
             return self.check_index(index, &leaf);
         }
-        if index == 0 {
+        if index == 0 && self.has_genesis {
             self.check_genesis(entry)?;
         }
         if let Some(before) = self.indexes.insert(leaf, index) {

@@ -26,11 +26,13 @@ mod audit;
 mod author;
 mod chance;
 mod connection;
+mod disk;
 mod folder;
 mod running;
 mod shim;
 mod source;
 mod trust;
+mod word;
 
 pub use acknowledgement::Acknowledgement;
 pub use again::send_again;
@@ -38,11 +40,13 @@ pub use audit::Audit;
 pub use author::{Author, Entry};
 pub use chance::Chance;
 pub use connection::{Answer, Connection};
+pub use disk::{Disk, DiskDatabase, DiskFolder, DiskTree, Loss, Strike};
 pub use folder::copy_folder;
 pub use running::{Running, Variables, free_port, our, resident_memory};
 pub use shim::{Event, Fault, Shim, read_trace};
 pub use source::{Directory, Server, Source};
 pub use trust::{log_key, open};
+pub use word::{WORDS, Words};
 
 /// What went wrong, in words: a broken promise, or something that the test needs and has not got.
 pub type Outcome<T> = Result<T, String>;

@@ -1,0 +1,115 @@
+//! A log of words: the smallest personality, so that crashes of the engine are cheap to try.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use waxseal_crypto::{BoxFuture, Time, sha256};
+use waxseal_formats::{InclusionProof, TransparencyLogEntry};
+use waxseal_log_server::{
+    Answer, BundleKind, CheckError, DedupKey, Endpoint, Logged, Personality, Record, Refusal,
+    Submission,
+};
+use waxseal_serve::BoxError;
+use waxseal_tlog::{EntryBundle, Origin};
+
+/// Where words are posted.
+pub const WORDS: &str = "/words";
+
+/// A log whose entries are the bodies of requests.
+#[derive(Debug, Clone, Copy)]
+pub struct Words;
+
+struct Word(Vec<u8>);
+
+impl Submission for Word {
+    fn key(&self) -> DedupKey {
+        sha256(&self.0)
+    }
+
+    fn check(&self) -> BoxFuture<'_, Result<(), CheckError>> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn record(&self, _: u64, _: Time) -> Option<Record> {
+        Some(Record {
+            stored: self.0.clone(),
+            beside: Vec::new(),
+        })
+    }
+
+    fn is_stored_as(&self, stored: &[u8]) -> bool {
+        self.0 == stored
+    }
+}
+
+impl Personality for Words {
+    fn endpoints(&self) -> &'static [Endpoint] {
+        &[Endpoint {
+            path: WORDS,
+            max_body: 1000,
+        }]
+    }
+
+    fn read_prefixes(&self) -> &'static [&'static str] {
+        &[""]
+    }
+
+    fn bundles(&self) -> BundleKind {
+        BundleKind::Entries
+    }
+
+    fn genesis(&self, _: &Origin) -> BoxFuture<'_, Result<Option<Box<dyn Submission>>, BoxError>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
+
+    fn parse(&self, _: usize, body: &Bytes) -> Result<Box<dyn Submission>, Refusal> {
+        Ok(Box::new(Word(body.to_vec())))
+    }
+
+    fn leaf<'a>(&self, stored: &'a [u8]) -> Option<Cow<'a, [u8]>> {
+        Some(Cow::Borrowed(stored))
+    }
+
+    fn encode_bundle(&self, stored: &[Vec<u8>]) -> Vec<u8> {
+        let mut bundle = EntryBundle::new();
+        for entry in stored {
+            let _ = bundle.push(entry.clone());
+        }
+        bundle.encode()
+    }
+
+    fn decode_bundle(&self, bundle: &[u8], width: u16) -> Option<Vec<Vec<u8>>> {
+        let bundle = EntryBundle::parse(bundle, width).ok()?;
+        Some(bundle.entries().to_vec())
+    }
+
+    fn answer<'a>(&'a self, logged: &'a Logged) -> BoxFuture<'a, Result<Answer, BoxError>> {
+        Box::pin(async move {
+            if logged.is_duplicate() {
+                return Ok(Answer::Duplicate);
+            }
+            let (proof, published) = (logged.prove()?, logged.published());
+            let log_index = i64::try_from(logged.index())?;
+            let entry = TransparencyLogEntry {
+                log_index,
+                log_id: logged.log_id().to_vec(),
+                kind: "word".to_owned(),
+                version: "1".to_owned(),
+                integrated_time: 0,
+                inclusion_promise: None,
+                inclusion_proof: Some(InclusionProof {
+                    log_index,
+                    root_hash: published.root_hash.to_vec(),
+                    tree_size: i64::try_from(published.tree_size)?,
+                    hashes: proof.hashes.iter().map(|hash| hash.to_vec()).collect(),
+                    checkpoint: Some(published.checkpoint.clone()),
+                }),
+                canonicalized_body: logged.stored().to_vec(),
+            };
+            Ok(Answer::Created {
+                content_type: "application/json",
+                body: entry.to_json().into_bytes(),
+            })
+        })
+    }
+}
