@@ -17,6 +17,9 @@
 //! `WAXSEAL_SOAK` is set. `WAXSEAL_SEED` repeats a seed.
 #![allow(
     clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
     clippy::unwrap_used,
     reason = "a test may panic, and is told by the environment how long it may take"
 )]
