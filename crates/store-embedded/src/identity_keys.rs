@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_draft_that_a_killed_process_left_is_in_nobody_s_way() {
+    async fn a_draft_that_a_crash_left_is_in_nobody_s_way() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("keys.json");
         let keys = IdentityKeys::open(&path).unwrap();

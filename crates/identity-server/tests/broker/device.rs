@@ -435,7 +435,7 @@ async fn case_and_dash_variants() {
 }
 
 #[tokio::test]
-async fn get_does_not_approve() {
+async fn a_link_that_is_followed_does_not_approve() {
     let world = world(outbox()).await;
     let codes = ask(&world).await;
     let mut browser = Browser::default();

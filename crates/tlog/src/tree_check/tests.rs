@@ -1,3 +1,5 @@
+//! A tree that is hashed piece by piece has the root of the whole.
+
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! Configurations of connectors that are refused, each by its rule.
+
 use super::*;
 
 fn good(kind: ConnectorKind) -> ConnectorConfig {

@@ -1,3 +1,5 @@
+//! What providers say of an account, and whether its address counts.
+
 use serde_json::json;
 
 use super::*;
