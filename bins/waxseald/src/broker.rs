@@ -6,20 +6,33 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use waxseal_crypto::{Clock as _, Time};
-use waxseal_crypto_aws_lc::SystemClock;
-use waxseal_identity_server::Administration;
-use waxseal_instance::{BROKER_AUDIT, DataDir, Part};
+use waxseal_crypto_aws_lc::{OsRandom, SystemClock, provider};
+use waxseal_identity::SystemEnvironment;
+use waxseal_identity_server::{Administration, check_connector};
+use waxseal_instance::{BROKER_AUDIT, CONFIG_FILE, Config, DataDir, Flags, Part};
 use waxseal_store_embedded::{AuditFile, IdentityStore};
+use waxseal_transport::Transport;
+use waxseal_transport_reqwest::ReqwestTransport;
 
 use crate::args::{BrokerArgs, BrokerCommand};
 use crate::say::{self, Table};
 use crate::stores::{STATE, cannot_open};
+use crate::up::AGENT;
 
 /// Does what was asked for.
 pub(crate) async fn broker(args: BrokerArgs) -> anyhow::Result<()> {
+    match &args.command {
+        BrokerCommand::Check { config } => check(&args, config.as_deref()).await,
+        _ => operate(args).await,
+    }
+}
+
+/// What needs the broker's records.
+async fn operate(args: BrokerArgs) -> anyhow::Result<()> {
     let data = open(&args.data)?;
     let operator = administration(&data)?;
     match args.command {
+        BrokerCommand::Check { .. } => Ok(()),
         BrokerCommand::Users => {
             let users = operator.users().await?;
             say::list(
@@ -106,6 +119,43 @@ pub(crate) async fn broker(args: BrokerArgs) -> anyhow::Result<()> {
             say::done(args.json, &format!("{} may log in again", who.as_str()))
         }
     }
+}
+
+/// Tries every provider of a configuration. The instance may run meanwhile, or not be there yet.
+async fn check(args: &BrokerArgs, config: Option<&Path>) -> anyhow::Result<()> {
+    let path = config.map_or_else(|| args.data.join(CONFIG_FILE), Path::to_path_buf);
+    let text = std::fs::read_to_string(&path);
+    let text = text.with_context(|| format!("cannot read {}", path.display()))?;
+    let config = Config::from_toml(&text).with_context(|| path.display().to_string())?;
+    let settings = config.settle(Flags::default())?;
+    anyhow::ensure!(
+        !settings.connectors.is_empty(),
+        "{} has no [[connectors]]: people log in by e-mail code alone",
+        path.display()
+    );
+    let transport: Arc<dyn Transport> =
+        Arc::new(ReqwestTransport::builder().user_agent(AGENT).build()?);
+    let (mut checks, issuer) = (Vec::new(), settings.issuer());
+    for connector in &settings.connectors {
+        let found = check_connector(
+            connector,
+            &issuer,
+            &SystemEnvironment,
+            Arc::clone(&transport),
+            provider(),
+            &OsRandom,
+            SystemClock.now(),
+        );
+        checks.push(found.await);
+    }
+    say::checks(args.json, &checks)?;
+    let failed = checks.iter().filter(|check| !check.passed()).count();
+    anyhow::ensure!(
+        failed == 0,
+        "at {failed} of {} providers nobody can log in",
+        checks.len()
+    );
+    Ok(())
 }
 
 /// The directory of an instance that is there: looking makes none.

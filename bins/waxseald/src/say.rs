@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use waxseal_identity_server::{CheckResult, ConnectorCheck};
 use waxseal_instance::{Commands, DemoStep, Group, Settings};
 use waxseal_verify::Verified;
 
@@ -38,10 +39,18 @@ pub(crate) fn ready(settings: &Settings, folder: &Path, is_new: bool, took: Dura
     line!("  clients   {}", folder.join("client").display());
     match &settings.smtp {
         Some(smtp) => line!("  mail      by {}", smtp.host),
-        None => line!(
+        None if settings.outbox => line!(
             "  mail      none is sent: log-in codes are shown here, and lie in {}",
             folder.join("outbox").display()
         ),
+        None => line!("  mail      none: people log in at providers alone"),
+    }
+    for connector in &settings.connectors {
+        let redirect = connector.redirect_uri(&settings.issuer());
+        line!(
+            "  log-in    by {}, redirect URI {redirect}",
+            connector.label()
+        );
     }
     line!("  ready     after {}", millis(took));
     line!();
@@ -140,6 +149,27 @@ pub(crate) fn list<T: serde::Serialize>(
             .map(|(cell, width)| format!("{cell:width$}"))
             .collect();
         line!("{}", text.join("  ").trim_end());
+    }
+    Ok(())
+}
+
+/// What was found about the providers.
+pub(crate) fn checks(json: bool, checks: &[ConnectorCheck]) -> anyhow::Result<()> {
+    if json {
+        line!("{}", serde_json::to_string_pretty(checks)?);
+        return Ok(());
+    }
+    for check in checks {
+        line!("{} ({})", check.connector, printable(&check.connector_id));
+        line!("  redirect URI  {}", printable(&check.redirect_uri));
+        for finding in &check.findings {
+            let result = match finding.result {
+                CheckResult::Passed => "ok",
+                CheckResult::Failed => "FAILED",
+                _ => "unclear",
+            };
+            line!("  {result:<12}  {}", printable(&finding.text));
+        }
     }
     Ok(())
 }

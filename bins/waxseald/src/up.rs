@@ -18,6 +18,9 @@ use waxseal_transport_reqwest::ReqwestTransport;
 use crate::args::UpArgs;
 use crate::{say, stores};
 
+/// How this program names itself to other servers.
+pub(crate) const AGENT: &str = concat!("waxseald/", env!("CARGO_PKG_VERSION"));
+
 /// Runs until a signal.
 pub(crate) async fn up(args: UpArgs) -> anyhow::Result<()> {
     let begun = Instant::now();
@@ -44,12 +47,11 @@ pub(crate) async fn up(args: UpArgs) -> anyhow::Result<()> {
     if data.read(Part::Root, CONFIG_FILE)?.is_none() && args.config.is_none() {
         data.create(Part::Root, CONFIG_FILE, settings.to_toml().as_bytes())?;
     }
-    let agent = concat!("waxseald/", env!("CARGO_PKG_VERSION"));
     let world = World {
         provider: provider(),
         clock: Arc::new(SystemClock),
         random: Arc::new(OsRandom),
-        transport: Arc::new(ReqwestTransport::builder().user_agent(agent).build()?),
+        transport: Arc::new(ReqwestTransport::builder().user_agent(AGENT).build()?),
     };
     let stores = stores::open(&data, &settings)?;
     let instance = Instance::new(&settings, &keys, stores, world.clone()).await?;
@@ -116,8 +118,8 @@ async fn greet(
     say::ready(settings, &args.data, is_new, begun.elapsed());
     if args.demo {
         anyhow::ensure!(
-            settings.smtp.is_none(),
-            "--demo reads its log-in code from the outbox, and this instance sends real mail"
+            settings.outbox && settings.email_login,
+            "--demo reads its log-in code from the outbox, and this instance has none"
         );
         let mailbox = OutboxReader::new(data.part(Part::Outbox));
         say::demo_begins();

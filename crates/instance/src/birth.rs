@@ -22,6 +22,8 @@ pub enum Mail {
     Outbox,
     /// A mail server.
     Smtp,
+    /// No mail: people log in at providers alone.
+    None,
 }
 
 /// The birth record. It is written before the first key, so that a first start that was killed
@@ -256,7 +258,8 @@ impl Birth {
 const fn mail_of(settings: &Settings) -> Mail {
     match settings.smtp {
         Some(_) => Mail::Smtp,
-        None => Mail::Outbox,
+        None if settings.outbox => Mail::Outbox,
+        None => Mail::None,
     }
 }
 

@@ -10,8 +10,7 @@ use waxseal_crypto::{Clock, CryptoProvider, Random, Signer};
 use waxseal_formats::ClientTrustConfig;
 use waxseal_identity::{ClaimPath, IssuerConfig, IssuerKind, KeySource, SystemEnvironment};
 use waxseal_identity_server::{
-    self as broker, AuditLog, CodeKey, IdentityServer, KeyKeepingError, KeyRing, KeyStore,
-    MailConfig, Mailer,
+    self as broker, AuditLog, CodeKey, IdentityServer, KeyKeepingError, KeyRing, KeyStore, Mailer,
 };
 use waxseal_log_server::{
     self as log, ArtifactLog, CtConfigError, CtLog, Ledger, LogServer, Objects,
@@ -22,6 +21,7 @@ use waxseal_tlog::{KeyName, NameError, NoteKeyError, NoteSigner, Origin, Signatu
 use waxseal_transport::Transport;
 use waxseal_tsa_server::{self as tsa, TsaServer};
 
+use crate::config::ISSUER_PATH;
 use crate::{InstanceUrl, Keys, LogWitnessError, RouterTransport, Settings, page, trust_config};
 
 /// The world, as an instance sees it.
@@ -141,7 +141,7 @@ impl Instance {
     ) -> Result<Self, ComposeError> {
         let url = settings.url.clone();
         let meter = Meter::new();
-        let (now, config) = (world.clock.now(), broker_config(settings));
+        let (now, config) = (world.clock.now(), settings.broker_config());
         let ring = KeyRing::open(stores.broker_keys, world.provider, &config.keys, now).await?;
         let ring = Arc::new(ring);
         let tsa = timestamp_authority(keys, &world, &meter)?;
@@ -343,27 +343,6 @@ impl Instance {
 pub const READY_WAIT: Duration = Duration::from_secs(10);
 
 const READY_POLL: Duration = Duration::from_millis(5);
-
-const ISSUER_PATH: &str = "/auth";
-
-fn broker_config(settings: &Settings) -> broker::Config {
-    let issuer = settings.url.join(ISSUER_PATH);
-    let mail = settings
-        .smtp_config()
-        .map_or(MailConfig::Outbox, MailConfig::Smtp);
-    let mut config = broker::Config::new(&issuer, mail);
-    config.instance_name = Some(settings.name.clone());
-    // Whoever reaches an instance reads its log: on loopback that is this machine alone.
-    config.public_log = !settings.url.is_loopback();
-    config.behind_proxy = settings.behind_tls_proxy;
-    config.keys = settings.tokens.clone();
-    config.token_exchange.clone_from(&settings.token_exchange);
-    if let Some(smtp) = &settings.smtp {
-        config.allow_domains.clone_from(&smtp.allow_domains);
-        config.deny_domains.clone_from(&smtp.deny_domains);
-    }
-    config
-}
 
 fn authority(
     url: &InstanceUrl,

@@ -4,9 +4,14 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde::Deserialize;
-use waxseal_identity_server::{ExchangeIssuer, KeyPolicy, SmtpConfig, SmtpTls};
+use waxseal_identity_server::{
+    self as broker, ConnectorConfig, ExchangeIssuer, KeyPolicy, MailConfig, SmtpConfig, SmtpTls,
+};
 
 use crate::{InstanceUrl, InstanceUrlError, TransparencyLog};
+
+/// Where the broker is under the instance's URL, as in Dex's layout.
+pub(crate) const ISSUER_PATH: &str = "/auth";
 
 /// Where an instance listens unless told otherwise.
 pub const DEFAULT_LISTEN: &str = "localhost:8383";
@@ -30,6 +35,11 @@ pub struct Config {
     /// The mail server that carries log-in codes. Without it mail stays in the outbox, and the
     /// instance on loopback.
     pub smtp: Option<Smtp>,
+    /// Whether people may log in with nothing but the code of a mail; true if absent.
+    pub email_login: Option<bool>,
+    /// Providers where people log in. With one, an instance may do without a mail server.
+    #[serde(default)]
+    pub connectors: Vec<ConnectorConfig>,
     /// What signs identity tokens, and for how long.
     pub tokens: Option<KeyPolicy>,
     /// Issuers whose tokens workloads may exchange for identity tokens.
@@ -148,6 +158,12 @@ pub struct Settings {
     pub name: String,
     /// The mail server; `None` for the outbox.
     pub smtp: Option<Smtp>,
+    /// Whether the outbox stands in for a mail server.
+    pub outbox: bool,
+    /// Whether people may log in with nothing but the code of a mail.
+    pub email_login: bool,
+    /// Providers where people log in.
+    pub connectors: Vec<ConnectorConfig>,
     /// What signs identity tokens, and for how long.
     pub tokens: KeyPolicy,
     /// Issuers whose tokens are exchanged.
@@ -212,13 +228,16 @@ pub enum ConfigError {
     },
     /// Whoever reads the outbox logs in as anybody, so nobody else may rely on such identities.
     #[error(
-        "without [smtp] an instance is for this machine alone: configure a mail server, or listen \
-         on localhost without a proxy"
+        "without [smtp] and [[connectors]] an instance is for this machine alone: configure a mail \
+         server or a provider, or listen on localhost without a proxy"
     )]
     OutboxNotLoopback,
     /// An instance with a mail server is closed unless it says for whom it is open.
     #[error("[smtp] needs allow_domains: the domains whose addresses may log in")]
     NoAllowedDomains,
+    /// A rule of the broker: about connectors, most of the time.
+    #[error(transparent)]
+    Broker(#[from] waxseal_identity_server::ConfigError),
 }
 
 impl Config {
@@ -270,8 +289,9 @@ impl Config {
         if url.is_https() != secured {
             return Err(ConfigError::WrongScheme { url, expected });
         }
+        let stays_here = listens_here && !behind_tls_proxy && url.is_loopback();
         match &self.smtp {
-            None if !listens_here || behind_tls_proxy || !url.is_loopback() => {
+            None if !stays_here && self.connectors.is_empty() => {
                 return Err(ConfigError::OutboxNotLoopback);
             }
             Some(smtp) if smtp.allow_domains.is_empty() => {
@@ -279,18 +299,23 @@ impl Config {
             }
             _ => {}
         }
-        Ok(Settings {
+        let settings = Settings {
             name: self.name.unwrap_or_else(|| url.authority().to_owned()),
             listen,
             url,
             tls,
             behind_tls_proxy,
+            outbox: self.smtp.is_none() && stays_here,
             smtp: self.smtp,
+            email_login: self.email_login.unwrap_or(true),
+            connectors: self.connectors,
             tokens: self.tokens.unwrap_or_default(),
             token_exchange: self.token_exchange,
             log: self.log.unwrap_or_default(),
             transparency_log: self.transparency_log.unwrap_or_default(),
-        })
+        };
+        settings.broker_config().check()?;
+        Ok(settings)
     }
 }
 
@@ -323,6 +348,36 @@ impl Settings {
     #[must_use]
     pub fn smtp_config(&self) -> Option<SmtpConfig> {
         self.smtp.as_ref().map(Smtp::config)
+    }
+
+    /// The broker, as these settings want it.
+    #[must_use]
+    pub fn broker_config(&self) -> broker::Config {
+        let mail = match self.smtp_config() {
+            Some(smtp) => MailConfig::Smtp(smtp),
+            None if self.outbox => MailConfig::Outbox,
+            None => MailConfig::None,
+        };
+        let mut config = broker::Config::new(&self.issuer(), mail);
+        config.instance_name = Some(self.name.clone());
+        // Whoever reaches an instance reads its log: on loopback that is this machine alone.
+        config.public_log = !self.url.is_loopback();
+        config.behind_proxy = self.behind_tls_proxy;
+        config.email_login = self.email_login;
+        config.connectors.clone_from(&self.connectors);
+        config.keys = self.tokens.clone();
+        config.token_exchange.clone_from(&self.token_exchange);
+        if let Some(smtp) = &self.smtp {
+            config.allow_domains.clone_from(&smtp.allow_domains);
+            config.deny_domains.clone_from(&smtp.deny_domains);
+        }
+        config
+    }
+
+    /// The issuer of the broker's tokens.
+    #[must_use]
+    pub fn issuer(&self) -> String {
+        self.url.join(ISSUER_PATH)
     }
 
     /// The file that a first start leaves in the data directory, so that the next one needs no

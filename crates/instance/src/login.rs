@@ -86,6 +86,8 @@ pub async fn email_login(
     let discovery = Discovery::parse(&answer.body, issuer).map_err(LoginError::from)?;
     let mut config = LoginConfig::new(issuer);
     config.login_hint = Some(address.to_owned());
+    // Where there are providers too, this one is by code.
+    config.connector_id = Some(issuer.to_owned());
     let authorization = AuthorizationRequest::new(&discovery, &config, REDIRECT, random)?;
     let page = authorization.url().clone();
     let callback = browse_login(transport, page, address, mailbox).await?;

@@ -150,10 +150,10 @@ fn toml_samples_are_toml() {
     }
 }
 
-/// The samples are loaded by the tests of `instance`; here they are the manual's.
+/// The samples are loaded by the tests of `instance`; here they are the manuals'.
 #[test]
 fn manual_shows_the_samples() {
-    let manual = read("docs/operate/instance.md");
+    let manual = read("docs/operate/instance.md") + &read("docs/operate/broker.md");
     let mut shown: Vec<String> = fenced(&manual, "toml")
         .iter()
         .map(|block| block.join("\n"))
@@ -189,6 +189,21 @@ fn manual_lists_every_key_of_the_samples() {
                 assert!(rows.iter().any(|row| row.contains(&key)), "{key}");
             }
         }
+    }
+}
+
+#[test]
+fn manual_lists_every_key_of_a_connector() {
+    let manual = read("docs/operate/broker.md");
+    let rows: Vec<&str> = manual.lines().filter(|l| l.starts_with("| `")).collect();
+    let sample = read("docs/operate/samples/providers.toml");
+    let sample: toml::Table = sample.parse().unwrap();
+    let connectors = sample["connectors"].as_array().unwrap();
+    assert_eq!(connectors.len(), 6);
+    let keys = connectors.iter().flat_map(|c| c.as_table().unwrap().keys());
+    for key in keys {
+        let key = format!("`{key}`");
+        assert!(rows.iter().any(|row| row.contains(&key)), "{key}");
     }
 }
 

@@ -11,12 +11,15 @@ Examples:
   waxseald broker users --json
   waxseald broker ban mallory@example.com --reason 'phished' --days 30
   waxseald broker sessions --end
+  waxseald broker check --config waxseald.toml
 
-The instance must not be running: stop it, and start it again after.
+The instance must not be running, except for 'check': stop it, and start it
+again after.
 
-Exit codes: 0 done · 1 not possible, or nothing there to undo · 2 usage";
+Exit codes: 0 done · 1 not possible, nothing there to undo, or a provider on
+  which log-ins will fail · 2 usage";
 
-/// Who has logged in to an instance, and who may not
+/// Who has logged in to an instance, who may not, and whether its providers work
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct BrokerArgs {
@@ -61,6 +64,12 @@ pub(crate) enum BrokerCommand {
         /// For how long [default: for good]
         #[arg(long, value_name = "DAYS")]
         days: Option<NonZeroU32>,
+    },
+    /// Try the configured providers, and say what is wrong with each
+    Check {
+        /// Configuration [default: DIR/waxseald.toml]
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
     },
     /// Lift a ban
     Unban {

@@ -64,6 +64,18 @@ fn smtp_for_good() {
     assert!(matches!(refused, Err(BirthError::SmtpForGood)));
 }
 
+#[test]
+fn providers_alone_need_no_mail_and_may_get_some() {
+    let providers = "behind_tls_proxy = true\nurl = 'https://a.example'\n[[connectors]]\n\
+                     type = 'github'\nclient_id = 'x'\nclient_secret_env = 'S'\n\
+                     allow_domains = ['*']\n";
+    let alone = || settings(providers, "localhost:1");
+    let mailed = || settings(&format!("{providers}{MAIL}"), "localhost:1");
+    assert_eq!(check(&alone(), &mailed()).unwrap().mail(), Mail::None);
+    // Mail that people relied on may go: then nobody logs in by it.
+    assert_eq!(check(&mailed(), &alone()).unwrap().mail(), Mail::Smtp);
+}
+
 fn with_record(text: &str) -> Result<Birth, BirthError> {
     let outside = tempfile::tempdir().unwrap();
     let data = DataDir::open(&outside.path().join("data")).unwrap();

@@ -201,6 +201,45 @@ fn outbox_not_loopback() {
     assert!(settle("", flags("localhost:1", "", "c", "k", false)).is_ok());
 }
 
+const GOOGLE: &str = "[[connectors]]\ntype = 'google'\nclient_id = 'x'\n\
+                      client_secret_env = 'S'\nallow_domains = ['example.com']\n";
+
+#[test]
+fn with_a_provider_an_instance_needs_no_mail() {
+    let flags = || flags("", "https://a.example", "", "", true);
+    let settings = settle(GOOGLE, flags()).unwrap();
+    assert!(!settings.outbox);
+    let broker = settings.broker_config();
+    assert!(matches!(broker.mail, MailConfig::None));
+    assert_eq!(broker.connectors.len(), 1);
+    assert!(broker.public_log && broker.behind_proxy);
+    // On this machine the outbox stays, unless it is switched off.
+    let here = settle(GOOGLE, Flags::default()).unwrap();
+    assert!(here.outbox && here.email_login);
+    let off = settle(&format!("email_login = false\n{GOOGLE}"), Flags::default()).unwrap();
+    assert!(!off.broker_config().email_login);
+}
+
+#[test]
+fn broker() {
+    let check = |file: &str| {
+        assert!(
+            matches!(settle(file, Flags::default()), Err(ConfigError::Broker(_))),
+            "{file}"
+        );
+    };
+    check("email_login = false\n");
+    check(&format!("{GOOGLE}{GOOGLE}"));
+    check(&format!("{GOOGLE}tenant = 'x'\n"));
+    check(&GOOGLE.replace("client_secret_env = 'S'\n", ""));
+    check(&GOOGLE.replace("allow_domains = ['example.com']\n", ""));
+    for malformed in ["client_secret = 'inline'", "typo = 1"] {
+        let file = format!("{GOOGLE}{malformed}\n");
+        let found = settle(&file, Flags::default());
+        assert!(matches!(found, Err(ConfigError::Malformed(_))), "{file}");
+    }
+}
+
 #[test]
 fn no_allowed_domains() {
     assert!(matches!(
@@ -249,4 +288,18 @@ fn the_samples_of_the_manual() {
     assert_eq!((smtp.port, smtp.tls), (Some(587), SmtpTls::Starttls));
     let tls = include_str!("../../../../docs/operate/samples/tls.toml");
     assert!(check(tls, "https://sig.example.com").tls.is_some());
+    let providers = include_str!("../../../../docs/operate/samples/providers.toml");
+    let providers = check(providers, "https://sig.example.com");
+    let names = providers.connectors.iter().map(|c| c.name().to_owned());
+    assert_eq!(
+        names.collect::<Vec<_>>(),
+        [
+            "google",
+            "github",
+            "microsoft",
+            "facebook",
+            "staff",
+            "forge"
+        ]
+    );
 }
