@@ -114,6 +114,10 @@ impl Personality for ArtifactLog {
         self.read(body).map_err(|error| error.refusal())
     }
 
+    fn key(&self, stored: &[u8]) -> Option<DedupKey> {
+        Some(sha256(stored))
+    }
+
     fn leaf<'a>(&self, stored: &'a [u8]) -> Option<Cow<'a, [u8]>> {
         Some(Cow::Borrowed(stored))
     }

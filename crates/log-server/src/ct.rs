@@ -23,7 +23,8 @@ use leaf::TileLeaf;
 
 use crate::personality::{BundleKind, CheckError, Document};
 use crate::{
-    Answer, DedupKey, Endpoint, Logged, Objects, Personality, Record, Refusal, Submission,
+    Answer, DedupKey, Endpoint, Logged, ObjectName, Objects, Personality, Record, Refusal,
+    Submission,
 };
 
 /// The submission paths of RFC 6962 §4.1 and §4.2, in the order of [`Kind::of_endpoint`].
@@ -171,6 +172,17 @@ impl Personality for CtLog {
             issuers: Arc::clone(&self.issuers),
             accepted,
         }))
+    }
+
+    fn key(&self, stored: &[u8]) -> Option<DedupKey> {
+        let (leaf, rest) = TileLeaf::split(stored)?;
+        rest.is_empty().then(|| sha256(leaf.identity()))
+    }
+
+    fn objects(&self, stored: &[u8]) -> Vec<ObjectName> {
+        let leaf = TileLeaf::split(stored).map(|(leaf, _)| leaf);
+        let issuers = leaf.into_iter().flat_map(|leaf| leaf.fingerprints());
+        issuers.map(|digest| ObjectName::Issuer(*digest)).collect()
     }
 
     fn leaf<'a>(&self, stored: &'a [u8]) -> Option<Cow<'a, [u8]>> {

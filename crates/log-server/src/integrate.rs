@@ -1,27 +1,28 @@
 //! The second stage: a batch grows the tree, twice (rule D3).
 
+use waxseal_crypto::Time;
 use waxseal_serve::Fatal;
 use waxseal_tlog::Hash;
 
-use crate::batch::Batch;
+use crate::NewEntry;
 use crate::shared::Shared;
 use crate::state::LogState;
 
-/// Adds the batch to the frontier and to the tree in memory, and compares the two: one flipped bit
+/// Adds entries to the frontier and to the tree in memory, and compares the two: one flipped bit
 /// in either would end the log (S-21). `None`: the log is full.
 ///
 /// # Errors
-/// [`Fatal`]: they differ, or the batch holds what is not an entry.
+/// [`Fatal`]: they differ, or bytes are not an entry.
 pub(crate) fn integrate(
     shared: &Shared,
     state: &LogState,
-    batch: &Batch,
+    entries: &[NewEntry],
+    time: Time,
 ) -> Result<Option<LogState>, Fatal> {
     let mut next = state.clone();
-    next.time = batch.time;
+    next.time = time;
     // Hashing the entries is most of the work; nobody waits for the tree meanwhile.
-    let leaves: Option<Vec<Hash>> = batch
-        .entries
+    let leaves: Option<Vec<Hash>> = entries
         .iter()
         .map(|entry| shared.leaf_hash(&entry.stored))
         .collect();

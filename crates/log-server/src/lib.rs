@@ -51,6 +51,7 @@
 mod append;
 mod artifact;
 mod background;
+mod backup;
 mod batch;
 mod batch_proofs;
 mod config;
@@ -67,6 +68,7 @@ mod prove;
 mod publish;
 mod publisher;
 mod recovery;
+mod replica;
 mod scrub;
 mod seal;
 mod sequencer;
@@ -81,6 +83,7 @@ mod witnesses;
 
 pub use append::AppendError;
 pub use artifact::{ArtifactLog, RequestError};
+pub use backup::BackupTarget;
 pub use config::{Config, Context};
 pub use ct::{ChainError, CtConfigError, CtLog};
 pub use ledger::{Commit, CommitOutcome, DedupKey, Ledger, LedgerError, NewEntry, Opened};
@@ -90,6 +93,7 @@ pub use personality::{
     Refusal, RefusalKind, Submission,
 };
 pub use recovery::StartError;
+pub use replica::{Replica, ReplicaContext, ReplicaEnd, ReplicaError, ReplicaKind};
 pub use server::{LogServer, Statistics};
 pub use shared::ReadError;
 pub use state::{LogState, StateError};

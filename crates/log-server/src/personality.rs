@@ -8,7 +8,7 @@ use waxseal_crypto::{BoxFuture, Time};
 use waxseal_serve::BoxError;
 use waxseal_tlog::{Hash, InclusionProof, NoteSigner, Origin};
 
-use crate::DedupKey;
+use crate::{DedupKey, ObjectName};
 
 /// What an entry is, and what is answered for it. The log calls `parse` and `check` many times at
 /// once, and [`Submission::record`] in the order of the log.
@@ -46,6 +46,16 @@ pub trait Personality: Send + Sync + 'static {
     /// The bytes whose hash is the leaf, from stored bytes; `None` if those are not what this
     /// personality stores.
     fn leaf<'a>(&self, stored: &'a [u8]) -> Option<Cow<'a, [u8]>>;
+
+    /// The deduplication key of an entry, from its stored bytes: [`Submission::key`] of what it came
+    /// from. `None` if those are not what this personality stores.
+    fn key(&self, stored: &[u8]) -> Option<DedupKey>;
+
+    /// The objects that an entry needs beside its bundle, such as its issuers.
+    fn objects(&self, stored: &[u8]) -> Vec<ObjectName> {
+        let _ = stored;
+        Vec::new()
+    }
 
     /// The bytes of a bundle.
     fn encode_bundle(&self, stored: &[Vec<u8>]) -> Vec<u8>;

@@ -42,6 +42,12 @@ impl Pipeline {
         self.sequencer.state()
     }
 
+    /// For whoever spoils it.
+    #[cfg(test)]
+    pub(crate) const fn state_mut(&mut self) -> &mut LogState {
+        self.sequencer.state_mut()
+    }
+
     /// Writes the state as it is now to the ledger, without an entry.
     ///
     /// # Errors

@@ -150,17 +150,24 @@ pub(crate) async fn recover(
             StartError::OtherLog { found }
         });
     }
+    restore(shared, &state).await?;
+    Ok(state)
+}
+
+/// Grows the tree in memory to the committed size: out of sealed tiles at its right edge, and the
+/// entries that are not sealed. How long that takes does not depend on the size of the log.
+pub(crate) async fn restore(shared: &Shared, state: &LogState) -> Result<(), StartError> {
     restore_sealed(shared, state.sealed)
         .await
         .map_err(StartError::Damaged)?;
-    append_tail(shared, &state).await?;
+    append_tail(shared, state).await?;
     // Everything that was read leads to the tree that was committed, hash by hash.
     let peaks: Option<Vec<_>> = Frontier::peak_nodes(state.frontier.size())
         .into_iter()
         .map(|node| shared.tree().node(node))
         .collect();
     if peaks.as_deref() == Some(state.frontier.peaks()) {
-        Ok(state)
+        Ok(())
     } else {
         Err(StartError::OtherTree)
     }

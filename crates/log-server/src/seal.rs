@@ -59,7 +59,7 @@ impl Sealer {
     }
 
     /// Full bundles and tiles, from the left; what is sealed is remembered as it goes.
-    async fn seal_full(&mut self, tree_size: u64) -> Result<(), SealError> {
+    pub(crate) async fn seal_full(&mut self, tree_size: u64) -> Result<(), SealError> {
         let full = tree_size / 256;
         let mut at = self.shared.sealed.load(Ordering::Acquire) / 256;
         while at < full {
@@ -119,7 +119,7 @@ impl Sealer {
         Ok(())
     }
 
-    async fn publish(&mut self, published: &Arc<Published>) -> Result<(), SealError> {
+    pub(crate) async fn publish(&mut self, published: &Arc<Published>) -> Result<(), SealError> {
         let new = published.checkpoint.as_bytes();
         let size = published.tree_size;
         if self.checkpoint.as_deref() == Some(new) {

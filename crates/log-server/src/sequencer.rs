@@ -75,6 +75,11 @@ impl Sequencer {
         &self.state
     }
 
+    #[cfg(test)]
+    pub(crate) const fn state_mut(&mut self) -> &mut LogState {
+        &mut self.state
+    }
+
     /// Takes what arrives; when `stop` fires, what had arrived before (rule D10).
     ///
     /// # Errors
@@ -128,7 +133,8 @@ impl Sequencer {
             }
         };
         if !batch.entries.is_empty() {
-            let Some(next) = integrate(&self.shared, &self.state, &batch)? else {
+            let Some(next) = integrate(&self.shared, &self.state, &batch.entries, batch.time)?
+            else {
                 refuse(batch.waiting(), || AppendError::Full);
                 return Ok(());
             };

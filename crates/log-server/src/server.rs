@@ -177,6 +177,10 @@ impl LogServer {
         personality::log_id(&self.shared.signers)
     }
 
+    pub(crate) const fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
     /// Where the log stands.
     pub fn statistics(&self) -> Statistics {
         let shared = &self.shared;
@@ -294,7 +298,7 @@ async fn begin(
 }
 
 impl Shared {
-    fn new(context: Context) -> Self {
+    pub(crate) fn new(context: Context) -> Self {
         let unsigned = Arc::new(Published {
             tree_size: 0,
             root_hash: empty_root(),

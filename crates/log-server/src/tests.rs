@@ -2,6 +2,7 @@
 //! point.
 #![allow(clippy::as_conversions, reason = "small numbers in tests")]
 
+mod backups;
 mod cosigning;
 mod crash;
 mod ct;
@@ -9,5 +10,6 @@ mod freezing;
 mod http;
 mod pipelining;
 mod recovery;
+mod rules;
 mod scrubbing;
 mod sequencing;

@@ -11,6 +11,8 @@ pub(super) struct TileLeaf<'a> {
     timestamped: &'a [u8],
     /// Entry type and signed entry: what is the same in every copy of the certificate.
     identity: &'a [u8],
+    /// Of the chain above the certificate.
+    fingerprints: &'a [u8],
 }
 
 impl<'a> TileLeaf<'a> {
@@ -40,6 +42,7 @@ impl<'a> TileLeaf<'a> {
             extensions,
             timestamped,
             identity,
+            fingerprints,
         };
         Some((leaf, rest))
     }
@@ -47,6 +50,11 @@ impl<'a> TileLeaf<'a> {
     /// `MerkleTreeLeaf`: version v1, `timestamped_entry` (RFC 6962 §3.4).
     pub(super) fn merkle_tree_leaf(&self) -> Vec<u8> {
         [&[0, 0], self.timestamped].concat()
+    }
+
+    /// The SHA-256 of every certificate of the chain above it.
+    pub(super) fn fingerprints(&self) -> &'a [[u8; 32]] {
+        self.fingerprints.as_chunks().0
     }
 
     /// Entry type and signed entry.

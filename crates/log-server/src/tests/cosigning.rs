@@ -180,6 +180,13 @@ async fn starts_without_cosignatures_and_publishes_nothing() {
     witness.feels(Mood::Sleeps);
     let log = rig.start().await.unwrap();
     assert_eq!(log.published().checkpoint, "");
+    let target = crate::BackupTarget {
+        ledger: Arc::new(crate::testing::MemoryLedger::default()),
+        objects: Arc::new(crate::testing::MemoryObjects::default()),
+        progress: Box::new(|_, _| {}),
+    };
+    let unpublished = log.backup(crate::testing::provider(), target).await;
+    assert!(matches!(unpublished, Err(crate::ReplicaError::Unpublished)));
     let Parts { mut sealer, .. } = log.parts.lock().unwrap().take().unwrap();
     sealer.seal().await.unwrap();
     let objects = rig.objects.inner.lock().unwrap().clone();

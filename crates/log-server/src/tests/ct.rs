@@ -250,7 +250,7 @@ async fn an_issuer_is_written_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_same_certificate_gets_the_same_promise() {
+async fn d7_the_same_certificate_gets_the_same_promise() {
     let authority = Authority::new().await;
     let served = Served::new(&authority).await;
     let leaf = authority.precertificate().await;
@@ -439,4 +439,59 @@ async fn a_ct_log_is_sealed_and_started_again() {
     let stopped = served.add("add-pre-chain", &chain).await;
     // The first process still knows the entry: duplicates are read, not written.
     assert_eq!(sct(&stopped.1).extensions, promised.extensions);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn d11_a_backup_has_the_issuers_too() {
+    let authority = Authority::new().await;
+    let served = Served::new(&authority).await;
+    let chain = authority.chain(&authority.precertificate().await);
+    let promised = sct(&served.add(PRE, &chain).await.1);
+    let (ledger, objects) = (
+        Arc::new(crate::testing::MemoryLedger::default()),
+        Arc::new(crate::testing::MemoryObjects::default()),
+    );
+    let target = crate::BackupTarget {
+        ledger: ledger.clone(),
+        objects: objects.clone(),
+        progress: Box::new(|_, _| {}),
+    };
+    let published = served.log.backup(provider(), target).await.unwrap();
+    assert_eq!(published.tree_size, 1);
+    for der in &chain[1..] {
+        let name = ObjectName::Issuer(sha256(der));
+        assert_eq!(objects.inner.lock().unwrap().get(&name), Some(der));
+    }
+    // The key of what is stored is that of the submission it came from.
+    let stored = served.log.shared.entry(0).await.unwrap();
+    let key = served.rig.personality.key(&stored).unwrap();
+    assert_eq!(ledger.inner.lock().unwrap().keys.get(&key), Some(&0));
+    assert_eq!(
+        served.rig.ledger.inner.lock().unwrap().keys.get(&key),
+        Some(&0)
+    );
+    assert_eq!(promised.timestamp, published_time(&stored));
+}
+
+fn published_time(stored: &[u8]) -> u64 {
+    u64::from_be_bytes(*stored.first_chunk().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn malformed() {
+    use crate::{Replica, ReplicaContext, ReplicaError};
+    let authority = Authority::new().await;
+    let served = Served::new(&authority).await;
+    let context = ReplicaContext {
+        provider: provider(),
+        clock: served.rig.clock.clone(),
+        ledger: Arc::new(crate::testing::MemoryLedger::default()),
+        objects: Arc::new(crate::testing::MemoryObjects::default()),
+        personality: served.rig.personality.clone(),
+    };
+    let mut replica = Replica::open(Origin::new(ORIGIN).unwrap(), context)
+        .await
+        .unwrap();
+    let error = replica.append(vec![vec![1; 5]]).await.unwrap_err();
+    assert!(matches!(error, ReplicaError::Malformed { index: 0 }));
 }
