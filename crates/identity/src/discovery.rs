@@ -188,6 +188,23 @@ mod tests {
     }
 
     #[test]
+    fn what_a_relying_party_needs() {
+        let text = r#"{"issuer":"https://a.example",
+            "userinfo_endpoint":"https://a.example/me",
+            "token_endpoint_auth_methods_supported":["client_secret_post"],
+            "scopes_supported":["openid","email"]}"#;
+        let document = Discovery::parse(text.as_bytes(), "https://a.example").unwrap();
+        let userinfo = document.userinfo_endpoint.as_ref().map(Url::as_str);
+        assert_eq!(userinfo, Some("https://a.example/me"));
+        assert_eq!(document.token_auth_methods, ["client_secret_post"]);
+        assert_eq!(document.scopes, ["openid", "email"]);
+        check(
+            r#"{"issuer":"https://a.example","scopes_supported":"openid"}"#,
+            "Malformed",
+        );
+    }
+
+    #[test]
     fn unknown_algorithms_are_dropped() {
         let text = r#"{"issuer":"https://a.example",
             "id_token_signing_alg_values_supported":["none","HS256","ES256","RS256"]}"#;

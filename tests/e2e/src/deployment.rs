@@ -19,6 +19,7 @@ use waxseal_serve::{Fatal, HostCheck, Limits, Listen, Listener, Shutdown};
 use waxseal_store_embedded::{
     AuditFile, IdentityKeys, IdentityStore, LogLedger, LogObjects, Outbox,
 };
+use waxseal_transport::Transport;
 
 /// A private Sigstore.
 pub struct Deployment {
@@ -42,13 +43,22 @@ pub struct Deployment {
 impl Deployment {
     /// Starts one on a free port of loopback; its tasks are those of the current runtime.
     pub async fn start(clock: Arc<dyn Clock>) -> Self {
+        Self::start_with("", Arc::new(Nowhere), clock).await
+    }
+
+    /// The same with a configuration file, and what is outside the process.
+    pub async fn start_with(
+        file: &str,
+        outside: Arc<dyn Transport>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let listener = Listen::new("localhost:0").bind().await.unwrap();
         let flags = Flags {
             listen: Some(format!("localhost:{}", listener.port())),
             ..Flags::default()
         };
-        let settings = Config::default().settle(flags).unwrap();
+        let settings = Config::from_toml(file).unwrap().settle(flags).unwrap();
         let data = DataDir::open(&folder.path().join("data")).unwrap();
         let mut birth = Birth::of(&data, &settings, clock.now()).unwrap();
         let keys = provision(&data, &mut birth, provider(), &OsRandom).await;
@@ -57,7 +67,7 @@ impl Deployment {
             provider: provider(),
             clock: Arc::clone(&clock),
             random: Arc::new(OsRandom),
-            transport: Arc::new(Nowhere),
+            transport: outside,
         };
         let stores = stores(&data);
         let instance = Instance::new(&settings, &keys, stores, world).await;

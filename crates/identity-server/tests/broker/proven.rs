@@ -1,11 +1,13 @@
 //! When an address is believed, by provider (authority.md §2.4, each rule from both sides).
 
+use std::sync::Arc;
+
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 use waxseal_identity_server::{ConnectorConfig, ConnectorKind, UserinfoNames};
 
-use crate::provider::{Script, claims_of, connector, of_kind, parameter, site, with};
-use crate::world::{Browser, world};
+use crate::provider::{Provider, Script, claims_of, connector, of_kind, parameter, site, with};
+use crate::world::{Browser, Pkce, World, encode, post, world};
 
 const TENANT: &str = "72f988bf-86f1-41af-91ab-2d7cd011db47";
 const OTHER_TENANT: &str = "9188040d-6c67-4c5b-b112-36a304b66dad";
@@ -323,9 +325,7 @@ async fn facebook_without_email() {
         assert!(page.body.contains("Facebook"), "{}", page.body);
         let request = page.input("request");
         let code = browser.prove(&world, &request, "you@example.com").await;
-        let tokens = world
-            .token(&crate::world::Pkce::default().form(&code))
-            .await;
+        let tokens = world.token(&Pkce::default().form(&code)).await;
         assert_eq!(tokens.status, StatusCode::OK);
         // The next time the account is enough.
         let answer = browser.visit(&world, &provider, "facebook").await;
@@ -381,10 +381,7 @@ async fn a_code_for_a_facebook_account_proves_nothing_else() {
     let answer = browser.type_code(&world, &request, &typed).await;
     assert_eq!(answer.status, StatusCode::BAD_REQUEST);
     let code = browser.prove(&world, &request, "you@example.com").await;
-    let tokens = world
-        .token(&crate::world::Pkce::default().form(&code))
-        .await
-        .json();
+    let tokens = world.token(&Pkce::default().form(&code)).await.json();
     let token = tokens["id_token"].as_str().unwrap().to_owned();
     let payload = token.split('.').nth(1).unwrap();
     let claims = base64::Engine::decode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, payload);
@@ -427,6 +424,19 @@ async fn one_address_through_two_connectors_is_two_people() {
         subjects.push(claims["sub"].clone());
     }
     assert_ne!(subjects[0], subjects[1], "accounts are never merged");
+}
+
+#[tokio::test]
+async fn upstream_iss_mismatch() {
+    for issuer in [
+        "https://evil.example",
+        "https://id.example/",
+        "https://ID.example",
+        "https://id.example@evil.example",
+        "https://id.example:443",
+    ] {
+        check(&oidc(), claims(json!({"iss": issuer})), UNUSABLE).await;
+    }
 }
 
 #[tokio::test]
@@ -580,6 +590,34 @@ async fn answers_of_providers_are_bounded() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_provider_that_hangs_holds_only_so_many_of_us() {
+    let (world, provider) = site(&oidc()).await;
+    let mut waiting = Vec::new();
+    for _ in 0..65 {
+        let mut browser = Browser::default();
+        let url = browser.leave(&world, "oidc").await;
+        let code = provider.agree(&url);
+        waiting.push((browser, code, parameter(&url, "state").unwrap()));
+    }
+    let hang = axum::Router::new().fallback(|| async {
+        tokio::time::sleep(std::time::Duration::from_secs(3600)).await;
+    });
+    world.internet.add("https://id.example", hang);
+    let world = &world;
+    let all = waiting
+        .into_iter()
+        .map(|(mut browser, code, state)| async move {
+            let query = [("code", code.as_str()), ("state", &state)];
+            browser.come_back(world, "oidc", &query).await.status
+        });
+    let statuses = futures_util::future::join_all(all).await;
+    let busy = statuses
+        .iter()
+        .filter(|s| **s == StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(busy.count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_provider_that_hangs_is_given_up() {
     let (world, provider) = site(&oidc()).await;
     let mut browser = Browser::default();
@@ -593,4 +631,136 @@ async fn a_provider_that_hangs_is_given_up() {
     let query = [("code", code.as_str()), ("state", &state)];
     let answer = browser.come_back(&world, "oidc", &query).await;
     assert_eq!(answer.status, StatusCode::BAD_GATEWAY);
+}
+
+#[tokio::test]
+async fn banned() {
+    use waxseal_identity_server::{Administration, BanTarget};
+    let (world, provider) = site(&oidc()).await;
+    let store = Arc::clone(&world.store);
+    let operator = Administration::new(store, world.clock.clone(), world.audit.clone());
+    let target = BanTarget::parse("you@example.com").unwrap();
+    operator.ban(&target, None, None).await.unwrap();
+    let answer = Browser::default().visit(&world, &provider, "oidc").await;
+    assert_eq!(answer.status, StatusCode::FORBIDDEN);
+    assert!(answer.body.contains(NOT_ADMITTED), "{}", answer.body);
+}
+
+/// How a client gets its answer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Flow {
+    Code,
+    OutOfBand,
+    Device,
+}
+
+/// Logs in at the provider by a flow, as far as it goes; whether a token comes of it.
+async fn reaches_a_token(world: &World, provider: &Provider, name: &str, flow: Flow) -> bool {
+    let mut browser = Browser::default();
+    let pkce = Pkce::default();
+    let (request, device_code) = match flow {
+        Flow::Device => {
+            let challenge = pkce.challenge();
+            let form = [
+                ("client_id", "sigstore"),
+                ("scope", "openid email"),
+                ("code_challenge", &challenge),
+                ("code_challenge_method", "S256"),
+            ];
+            let codes = world
+                .send(post("/auth/device/code", &encode(&form)))
+                .await
+                .json();
+            let text = |name: &str| codes[name].as_str().unwrap().to_owned();
+            let typed = [("user_code", text("user_code"))];
+            let typed = typed
+                .each_ref()
+                .map(|(name, value)| (*name, value.as_str()));
+            let typed = browser
+                .post(world, "/auth/device/auth/verify_code", &typed)
+                .await;
+            let request = typed.parameter("request").unwrap();
+            let agreed = [("request", request.as_str()), ("answer", "continue")];
+            browser.post(world, "/auth/device/confirm", &agreed).await;
+            (request, text("device_code"))
+        }
+        _ => {
+            let redirect = match flow {
+                Flow::OutOfBand => "urn:ietf:wg:oauth:2.0:oob",
+                _ => crate::world::REDIRECT,
+            };
+            let query = pkce.query_with(&[("redirect_uri", redirect)]);
+            let begun = browser.get(world, &format!("/auth/auth?{query}")).await;
+            (begun.parameter("request").unwrap(), String::new())
+        }
+    };
+    let url = browser.leave_from(world, name, &request).await;
+    let code = provider.agree(&url);
+    let state = parameter(&url, "state").unwrap();
+    let query = [("code", code.as_str()), ("state", &state)];
+    let mut answer = browser.come_back(world, name, &query).await;
+    if answer.header("location").contains("/auth/auth/confirm?") {
+        let request = answer.parameter("request").unwrap();
+        let form = [("request", request.as_str())];
+        answer = browser.post(world, "/auth/auth/confirm", &form).await;
+    }
+    let tokens = match flow {
+        Flow::Device => {
+            let form = [
+                ("grant_type", "urn:ietf:params:oauth:grant-type:device_code"),
+                ("client_id", "sigstore"),
+                ("device_code", &device_code),
+                ("code_verifier", &pkce.verifier),
+            ];
+            world.token(&form).await
+        }
+        Flow::OutOfBand if answer.body.contains("readonly") => {
+            let (_, rest) = answer.body.split_once("readonly").unwrap();
+            let code = rest.split('"').nth(1).unwrap();
+            let mut form = pkce.form(code).to_vec();
+            form.retain(|(name, _)| *name != "redirect_uri");
+            form.push(("redirect_uri", "urn:ietf:wg:oauth:2.0:oob"));
+            world.token(&form).await
+        }
+        _ => match answer.parameter("code") {
+            Some(code) => world.token(&pkce.form(&code)).await,
+            None => return false,
+        },
+    };
+    tokens.status == StatusCode::OK
+}
+
+#[tokio::test]
+async fn s_39_every_rule_holds_for_every_flow() {
+    type Change = fn(&mut ConnectorConfig, &mut Script);
+    let rules: [(&str, bool, Change); 7] = [
+        ("none", true, |_, _| {}),
+        ("allow_domains", false, |c, _| {
+            c.allow_domains = vec!["other.example".to_owned()]
+        }),
+        ("deny_domains", false, |c, _| {
+            c.deny_domains = vec!["example.com".to_owned()]
+        }),
+        ("hosted_domains", false, |c, _| {
+            c.hosted_domains = vec!["example.com".to_owned()]
+        }),
+        ("hosted", true, |c, s| {
+            c.hosted_domains = vec!["example.com".to_owned()];
+            s.claims["hd"] = json!("example.com");
+        }),
+        ("unverified", false, |_, s| {
+            s.claims["email_verified"] = json!(false)
+        }),
+        ("nonce", false, |_, s| s.claims["nonce"] = json!("other")),
+    ];
+    for (rule, admitted, change) in rules {
+        for flow in [Flow::Code, Flow::OutOfBand, Flow::Device] {
+            let mut config = connector(ConnectorKind::Google);
+            change(&mut config, &mut Provider::new("x").script.lock().unwrap());
+            let (world, provider) = site(&config).await;
+            provider.set(|script| change(&mut config, script));
+            let found = reaches_a_token(&world, &provider, "google", flow).await;
+            assert_eq!(found, admitted, "{rule} {flow:?}");
+        }
+    }
 }

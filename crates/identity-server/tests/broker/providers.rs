@@ -686,6 +686,12 @@ async fn s_56_no_secret_of_a_log_in_reaches_a_page_or_a_metric() {
         "{pages}"
     );
     assert!(!world.store.text().contains("CANARYSECRET"));
+    let audit = world.audit.lines.lock().unwrap().join("\n");
+    assert!(audit.contains("provider_refused") && audit.contains("https://id.example"));
+    assert!(
+        !audit.contains("CANARYSECRET") && !audit.contains("you@"),
+        "{audit}"
+    );
     let metrics: Url = "http://localhost/metrics".parse().unwrap();
     let metrics = tower::ServiceExt::oneshot(
         world.meter.router(),

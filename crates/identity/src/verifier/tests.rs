@@ -542,3 +542,36 @@ fn an_alias_of_the_issuer_is_the_issuer() {
     let found = run(verifier.verify(&RSA.sign(claims.to_string().as_bytes()), at(0))).unwrap();
     assert_eq!(found.issuer(), "https://accounts.google.com");
 }
+
+#[test]
+fn claims_are_verified_by_the_same_rules_as_principals() {
+    let check = |change: fn(&mut Value), expected: &str| {
+        let mut claims = good_claims();
+        change(&mut claims);
+        let token = RSA.sign(claims.to_string().as_bytes());
+        let verifier = verifier(&FakeTransport::new(good_issuer));
+        let found = run(verifier.verify_claims(&token, at(0)));
+        let name = match &found {
+            Ok(claims) => format!(
+                "ok {:?} {}",
+                claims.text("nonce").unwrap(),
+                claims.email_verified()
+            ),
+            Err(error) => format!("{error:?}"),
+        };
+        assert!(name.starts_with(expected), "{name}");
+    };
+    check(|claims| claims["nonce"] = json!("n"), "ok Some(\"n\") true");
+    // Whether the address counts is the caller's to say.
+    check(
+        |claims| claims["email_verified"] = json!(false),
+        "ok None false",
+    );
+    check(|claims| claims["aud"] = json!("other"), "WrongAudience");
+    check(
+        |claims| claims["iss"] = json!("https://evil.example"),
+        "UnknownIssuer",
+    );
+    check(|claims| claims["exp"] = json!(NOW), "Expired");
+    check(|claims| remove(claims, "iat"), "Claim(Missing");
+}

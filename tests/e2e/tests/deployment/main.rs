@@ -14,6 +14,7 @@ mod common;
 mod device;
 mod log;
 mod loopback;
+mod providers;
 mod recovery;
 mod refusals;
 mod rules;
