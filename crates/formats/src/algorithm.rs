@@ -61,6 +61,15 @@ impl KeyDetails {
         Self(name.into())
     }
 
+    /// The value of that number, whether it is known or not.
+    pub fn from_number(number: i32) -> Self {
+        let row = KEY_DETAILS.iter().find(|(known, _)| *known == number);
+        row.map_or_else(
+            || Self(Cow::Owned(number.to_string())),
+            |(_, name)| Self(Cow::Borrowed(*name)),
+        )
+    }
+
     /// The name on the wire.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -206,6 +215,11 @@ mod tests {
 
     #[test]
     fn numbers_become_names() {
+        assert_eq!(
+            KeyDetails::from_number(5).as_str(),
+            "PKIX_ECDSA_P256_SHA_256"
+        );
+        assert_eq!(KeyDetails::from_number(99).as_str(), "99");
         check("5", "PKIX_ECDSA_P256_SHA_256", "SHA3_384");
         check("23", "ML_DSA_44", "23");
         check("21", "ML_DSA_65", "21");

@@ -6,12 +6,72 @@
 use crate::DsseEnvelope;
 use crate::entry::{Signature, Verifier};
 use crate::json::{Limits, object, parse};
-use crate::protojson::{FieldError, Message};
+use crate::protojson::{FieldError, Message, within};
 
 /// The longest request that is read (rekor-tiles' default).
 pub const MAX_CREATE_ENTRY_REQUEST_BYTES: usize = 4 << 20;
 /// The most verifiers in a request (rekor-tiles' limit).
 pub const MAX_VERIFIERS: usize = 10;
+
+/// The most requests in one batch: as many as a client can have use of in one commit.
+pub const MAX_BATCH_REQUESTS: usize = 64;
+
+/// Splits the body of `POST /api/v2/log/entries:batch`, `{"requests": […]}`, into the texts of its
+/// requests. They are strict JSON, and nothing else is known of them: each is refused or taken by
+/// itself.
+///
+/// # Errors
+/// [`FieldError`], if it is not a batch of 1 to [`MAX_BATCH_REQUESTS`] requests.
+pub fn split_batch(text: &[u8]) -> Result<Vec<&[u8]>, FieldError> {
+    let field = "requests";
+    let limits = Limits {
+        bytes: MAX_CREATE_ENTRY_REQUEST_BYTES,
+        values: 50 * MAX_BATCH_REQUESTS,
+    };
+    let value = parse(text, limits)?;
+    let message = Message::of(&value, "batch")?;
+    message.only(&[field])?;
+    let count = message.list(field)?.len();
+    within(field, count, MAX_BATCH_REQUESTS)?;
+    if count == 0 {
+        return Err(FieldError::Missing { field });
+    }
+    Ok(elements(text))
+}
+
+/// The texts of the elements of the first array in a document that is known to be JSON.
+fn elements(text: &[u8]) -> Vec<&[u8]> {
+    let mut found = Vec::new();
+    let (mut depth, mut in_string, mut is_escaped) = (0usize, false, false);
+    let mut start = None;
+    for (at, byte) in text.iter().enumerate() {
+        if in_string {
+            match byte {
+                _ if is_escaped => is_escaped = false,
+                b'\\' => is_escaped = true,
+                b'"' => in_string = false,
+                _ => {}
+            }
+            continue;
+        }
+        match byte {
+            b'"' => in_string = true,
+            b'[' if start.is_none() => start = Some(at + 1),
+            b'[' | b'{' if start.is_some() => depth += 1,
+            b']' | b',' if depth == 0 => {
+                let Some(from) = start else { continue };
+                found.extend(text.get(from..at).map(<[u8]>::trim_ascii));
+                if *byte == b']' {
+                    break;
+                }
+                start = Some(at + 1);
+            }
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    found
+}
 
 /// The body of `POST /api/v2/log/entries`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -174,6 +234,45 @@ mod tests {
                 check(&format!("{before}\"new\":1,{after}"), Err(unknown.clone()));
             }
         }
+    }
+
+    #[test]
+    fn batches_are_split_without_reading_their_requests() {
+        let split = |text: &str| -> Result<Vec<String>, FieldError> {
+            let parts = split_batch(text.as_bytes())?;
+            let text = |part: &&[u8]| String::from_utf8(part.to_vec()).unwrap();
+            Ok(parts.iter().map(text).collect())
+        };
+        let check = |text: &str, parts: &[&str]| {
+            let parts = parts.iter().map(|part| (*part).to_owned()).collect();
+            assert_eq!(split(text), Ok(parts), "{text}");
+        };
+        check(r#"{"requests":[{}]}"#, &["{}"]);
+        check(
+            r#" { "requests" : [ {"a":[1,{"b":"]},\"["}]} , null,7 ,"x,y"] } "#,
+            &[r#"{"a":[1,{"b":"]},\"["}]}"#, "null", "7", r#""x,y""#],
+        );
+        check(r#"{"requ\u0065sts":[[],[[]]]}"#, &["[]", "[[]]"]);
+        let field = "requests";
+        let missing = || Err(FieldError::Missing { field });
+        assert_eq!(split("{}"), missing());
+        assert_eq!(split(r#"{"requests":[]}"#), missing());
+        assert_eq!(split(r#"{"requests":null}"#), missing());
+        let name = "more".to_owned();
+        let text = r#"{"requests":[1],"more":[2]}"#;
+        assert_eq!(split(text), Err(FieldError::UnknownField { name }));
+        for bad in ["", "[1]", r#"{"requests":[1}"#, r#"{"requests":{}}"#] {
+            assert!(split(bad).is_err(), "{bad}");
+        }
+        let many = |count| format!(r#"{{"requests":[{}]}}"#, vec!["{}"; count].join(","));
+        assert_eq!(split(&many(MAX_BATCH_REQUESTS)).unwrap().len(), 64);
+        let (count, limit) = (65, 64);
+        let too_many = FieldError::TooMany {
+            field,
+            count,
+            limit,
+        };
+        assert_eq!(split(&many(65)), Err(too_many));
     }
 
     #[test]

@@ -91,6 +91,25 @@ pub enum FieldError {
     },
 }
 
+impl FieldError {
+    /// The field that is wrong, as protojson names it; `None` if the text is not JSON.
+    pub fn field(&self) -> Option<&str> {
+        match self {
+            Self::Json(_) => None,
+            Self::WrongType { field, .. }
+            | Self::Base64 { field }
+            | Self::Integer { field }
+            | Self::EnumValue { field, .. }
+            | Self::Time { field }
+            | Self::TwoNames { field }
+            | Self::Missing { field }
+            | Self::TooMany { field, .. } => Some(field),
+            Self::Oneof { second, .. } => Some(second),
+            Self::UnknownField { name } => Some(name),
+        }
+    }
+}
+
 /// One message that is being read.
 #[derive(Clone, Copy)]
 pub(crate) struct Message<'v, 'a> {

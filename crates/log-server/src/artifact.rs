@@ -7,13 +7,16 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 use waxseal_crypto::{
-    BoxFuture, CryptoProvider, Digest, HashAlgorithm, Input, SignatureAlgorithm, Time, sha256,
+    BoxFuture, CryptoProvider, Digest, HashAlgorithm, Input, SignatureAlgorithm, Time,
 };
 use waxseal_formats::entry::{HashedRekordV002, Signature, Verifier, VerifierKey};
+use waxseal_formats::json::JsonError;
 use waxseal_formats::log::{CreateEntryRequest, MAX_CREATE_ENTRY_REQUEST_BYTES};
-use waxseal_formats::{InclusionProof, KeyDetails, MessageDigest, TransparencyLogEntry};
+use waxseal_formats::{
+    FieldError, InclusionProof, KeyDetails, MessageDigest, TransparencyLogEntry,
+};
 use waxseal_serve::BoxError;
-use waxseal_tlog::{EntryBundle, MAX_ENTRY_BYTES, Origin};
+use waxseal_tlog::{EntryBundle, Hash, MAX_ENTRY_BYTES, Origin, leaf_hash};
 
 pub use request::RequestError;
 use request::{CheckedDsse, CheckedHashedRekord};
@@ -27,36 +30,60 @@ const ENDPOINTS: &[Endpoint] = &[Endpoint {
     max_body: MAX_CREATE_ENTRY_REQUEST_BYTES,
 }];
 
+const HASHED_REKORD: &str = "hashedrekord";
+const DSSE: &str = "dsse";
+
 /// The log of signatures over artifacts. It believes nobody: every signature is verified with the
 /// key that comes with it, and a key is named as what it is (S-09). Certificates are only read for
 /// their key: whether they are anybody's, verifiers decide.
 #[derive(Debug, Clone, Copy)]
 pub struct ArtifactLog {
     provider: CryptoProvider,
+    takes_dsse: bool,
 }
 
 impl ArtifactLog {
-    /// An artifact log.
+    /// An artifact log. It takes both kinds of requests.
     pub const fn new(provider: CryptoProvider) -> Self {
-        Self { provider }
+        Self {
+            provider,
+            takes_dsse: true,
+        }
     }
 
-    fn read(&self, body: &[u8]) -> Result<Box<dyn Submission>, RequestError> {
-        match CreateEntryRequest::from_json(body)? {
+    /// One that takes `hashedRekordRequestV002` only, as rekor-tiles does since 2.3. Clients that
+    /// still send `dsseRequestV002` (sigstore-js, sigstore-rust) are refused.
+    #[must_use]
+    pub const fn without_dsse(mut self) -> Self {
+        self.takes_dsse = false;
+        self
+    }
+
+    fn read(&self, body: &[u8]) -> Result<Box<dyn Submission>, Refusal> {
+        let request = CreateEntryRequest::from_json(body);
+        let request = request.map_err(|error| cut_off(error, body))?;
+        match request {
             CreateEntryRequest::HashedRekord(request) => {
-                let request = CheckedHashedRekord::new(request)?;
+                let refused = |error: RequestError| error.refusal(HASHED_REKORD);
+                let request = CheckedHashedRekord::new(request).map_err(refused)?;
                 Ok(Box::new(HashedRekord {
                     provider: self.provider,
-                    body: fit(request.body.encode_canonical())?,
+                    body: fit(request.body.encode_canonical()).map_err(refused)?,
                     request,
                 }))
             }
-            CreateEntryRequest::Dsse(request) => Ok(Box::new(Dsse {
-                provider: self.provider,
-                request: CheckedDsse::new(request)?,
-                body: OnceLock::new(),
-            })),
-            _ => Err(RequestError::UnknownKind),
+            CreateEntryRequest::Dsse(_) if !self.takes_dsse => {
+                Err(RequestError::DsseNotTaken.refusal(DSSE))
+            }
+            CreateEntryRequest::Dsse(request) => {
+                let refused = |error: RequestError| error.refusal(DSSE);
+                Ok(Box::new(Dsse {
+                    provider: self.provider,
+                    request: CheckedDsse::new(request).map_err(refused)?,
+                    body: OnceLock::new(),
+                }))
+            }
+            _ => Err(RequestError::UnknownKind.refusal(HASHED_REKORD)),
         }
     }
 
@@ -93,6 +120,18 @@ impl Personality for ArtifactLog {
         &["", "/api/v2"]
     }
 
+    fn lookup_path(&self) -> Option<&'static str> {
+        Some("/api/v2/log")
+    }
+
+    fn batch_path(&self) -> Option<&'static str> {
+        Some("/api/v2/log/entries:batch")
+    }
+
+    fn key_of_leaf(&self, leaf_hash: &Hash) -> Option<DedupKey> {
+        Some(*leaf_hash)
+    }
+
     fn bundles(&self) -> BundleKind {
         BundleKind::Entries
     }
@@ -111,11 +150,11 @@ impl Personality for ArtifactLog {
     }
 
     fn parse(&self, _: usize, body: &Bytes) -> Result<Box<dyn Submission>, Refusal> {
-        self.read(body).map_err(|error| error.refusal())
+        self.read(body)
     }
 
     fn key(&self, stored: &[u8]) -> Option<DedupKey> {
-        Some(sha256(stored))
+        Some(leaf_hash(stored))
     }
 
     fn leaf<'a>(&self, stored: &'a [u8]) -> Option<Cow<'a, [u8]>> {
@@ -138,12 +177,15 @@ impl Personality for ArtifactLog {
 
     fn answer<'a>(&'a self, logged: &'a Logged) -> BoxFuture<'a, Result<Answer, BoxError>> {
         Box::pin(async move {
-            if logged.is_duplicate() {
+            if logged.is_duplicate() && !logged.wants_entry() {
                 return Ok(Answer::Duplicate);
             }
-            Ok(Answer::Created {
-                content_type: "application/json",
-                body: entry_of(logged)?.to_json().into_bytes(),
+            let content_type = "application/json";
+            let body = entry_of(logged)?.to_json().into_bytes();
+            Ok(if logged.is_duplicate() {
+                Answer::Document { content_type, body }
+            } else {
+                Answer::Created { content_type, body }
             })
         })
     }
@@ -175,10 +217,23 @@ fn entry_of(logged: &Logged) -> Result<TransparencyLogEntry, BoxError> {
 /// The canonical body starts with its version and kind, keys being sorted.
 fn kind_of(body: &[u8]) -> &'static str {
     if body.starts_with(br#"{"apiVersion":"0.0.2","kind":"dsse""#) {
-        "dsse"
+        DSSE
     } else {
-        "hashedrekord"
+        HASHED_REKORD
     }
+}
+
+/// JSON that breaks where it ends was cut off: Go says so in these words.
+fn cut_off(error: FieldError, body: &[u8]) -> Refusal {
+    let is_cut_off = matches!(
+        error,
+        FieldError::Json(JsonError::Malformed { offset }) if offset >= body.len()
+    );
+    let mut refusal = RequestError::Field(error).refusal(HASHED_REKORD);
+    if is_cut_off {
+        refusal.message = format!("unexpected EOF: {}", refusal.message).into();
+    }
+    refusal
 }
 
 fn fit(body: Vec<u8>) -> Result<Vec<u8>, RequestError> {
@@ -202,13 +257,23 @@ struct HashedRekord {
 }
 
 impl Submission for HashedRekord {
+    /// The leaf hash: entries are found by it.
     fn key(&self) -> DedupKey {
-        sha256(&self.body)
+        leaf_hash(&self.body)
+    }
+
+    fn early_key(&self) -> Option<DedupKey> {
+        Some(self.key())
+    }
+
+    fn cost(&self) -> u32 {
+        self.request.cost()
     }
 
     fn check(&self) -> BoxFuture<'_, Result<(), CheckError>> {
+        let refused = |error: RequestError| CheckError::Refused(error.refusal(HASHED_REKORD));
         let verified = self.request.verify(self.provider);
-        Box::pin(async move { verified.map_err(|error| CheckError::Refused(error.refusal())) })
+        Box::pin(async move { verified.map_err(refused) })
     }
 
     fn record(&self, _: u64, _: Time) -> Option<Record> {
@@ -235,7 +300,11 @@ impl Dsse {
 
 impl Submission for Dsse {
     fn key(&self) -> DedupKey {
-        sha256(self.body())
+        leaf_hash(self.body())
+    }
+
+    fn cost(&self) -> u32 {
+        self.request.cost()
     }
 
     fn check(&self) -> BoxFuture<'_, Result<(), CheckError>> {
@@ -247,7 +316,7 @@ impl Submission for Dsse {
             let body = verified
                 .map_err(|error| CheckError::Fault(error.into()))?
                 .and_then(|body| fit(body.encode_canonical()))
-                .map_err(|error| CheckError::Refused(error.refusal()))?;
+                .map_err(|error| CheckError::Refused(error.refusal(DSSE)))?;
             self.body.get_or_init(|| body);
             Ok(())
         })
@@ -269,7 +338,7 @@ struct Fixed {
 
 impl Submission for Fixed {
     fn key(&self) -> DedupKey {
-        sha256(&self.body)
+        leaf_hash(&self.body)
     }
 
     fn check(&self) -> BoxFuture<'_, Result<(), CheckError>> {

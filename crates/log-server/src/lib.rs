@@ -48,6 +48,7 @@
 //! implies can be read (I3); a duplicate's answer is about the same bytes (I6). It stops rather than
 //! break one of them.
 
+mod admission;
 mod append;
 mod artifact;
 mod background;
@@ -56,9 +57,11 @@ mod batch;
 mod batch_proofs;
 mod config;
 mod ct;
+mod history;
 mod http;
 mod integrate;
 mod ledger;
+mod lookup;
 mod metrics;
 mod objects;
 mod personality;

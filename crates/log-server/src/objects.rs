@@ -15,6 +15,9 @@ pub enum ObjectName {
     Checkpoint,
     /// `tile/…`
     Tile(TilePath),
+    /// `checkpoints/<size>`: a checkpoint that was published at that size. The size is written in
+    /// groups of three digits, as the indices of tiles are.
+    CheckpointAt(u64),
     /// `issuer/<hex>`: a certificate, by its SHA-256 (static-ct-api).
     Issuer([u8; 32]),
 }
@@ -94,11 +97,46 @@ impl fmt::Display for ObjectName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Checkpoint => f.write_str("checkpoint"),
+            Self::CheckpointAt(size) => {
+                f.write_str("checkpoints/")?;
+                fmt_groups(*size, f)
+            }
             Self::Tile(path) => path.fmt(f),
             Self::Issuer(digest) => {
                 f.write_str("issuer/")?;
                 digest.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
             }
+        }
+    }
+}
+
+/// `x001/x234/067` for 1234067.
+fn fmt_groups(number: u64, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let mut divisor = 1;
+    while number / divisor >= 1000 {
+        divisor *= 1000;
+    }
+    while divisor > 1 {
+        write!(f, "x{:03}/", number / divisor % 1000)?;
+        divisor /= 1000;
+    }
+    write!(f, "{:03}", number % 1000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn checkpoints_are_named_by_their_size() {
+        for (size, name) in [
+            (0, "checkpoints/000"),
+            (999, "checkpoints/999"),
+            (1000, "checkpoints/x001/000"),
+            (1_234_067, "checkpoints/x001/x234/067"),
+            (u64::MAX, "checkpoints/x018/x446/x744/x073/x709/x551/615"),
+        ] {
+            assert_eq!(ObjectName::CheckpointAt(size).to_string(), name);
         }
     }
 }

@@ -8,7 +8,8 @@ use waxseal_crypto::{BoxFuture, Time};
 use waxseal_serve::BoxError;
 use waxseal_tlog::{Hash, InclusionProof, NoteSigner, Origin};
 
-use crate::{DedupKey, ObjectName};
+use crate::shared::off_thread;
+use crate::{DedupKey, Ledger, LedgerError, ObjectName};
 
 /// What an entry is, and what is answered for it. The log calls `parse` and `check` many times at
 /// once, and [`Submission::record`] in the order of the log.
@@ -18,6 +19,23 @@ pub trait Personality: Send + Sync + 'static {
 
     /// The prefixes, without a trailing slash, under which the log is read; `""` is the root.
     fn read_prefixes(&self) -> &'static [&'static str];
+
+    /// Below which path entries are looked up: `…/entries/{index}` and the like. `None`: nowhere.
+    fn lookup_path(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Where many submissions to the first endpoint are sent at once; `None`: nowhere.
+    fn batch_path(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// The deduplication key of the entry that has this leaf hash, where the one follows from the
+    /// other: such entries are found by their hash.
+    fn key_of_leaf(&self, leaf_hash: &Hash) -> Option<DedupKey> {
+        let _ = leaf_hash;
+        None
+    }
 
     /// Fixed answers, such as a CT log's roots.
     fn documents(&self) -> Vec<Document> {
@@ -74,6 +92,17 @@ pub trait Personality: Send + Sync + 'static {
 pub trait Submission: Send + Sync {
     /// What makes another submission the same as this one: a hash over the whole entry.
     fn key(&self) -> DedupKey;
+
+    /// The key again, if it is known before the check: a duplicate is then answered without one.
+    fn early_key(&self) -> Option<DedupKey> {
+        None
+    }
+
+    /// What the check costs, counted in verifications of an ECDSA signature on P-256. The log runs
+    /// no more than a few of those at once.
+    fn cost(&self) -> u32 {
+        1
+    }
 
     /// Checks signatures and credentials. The log bounds how many run at once; a check that costs
     /// more than a few signatures moves itself off the thread.
@@ -153,6 +182,8 @@ pub struct Refusal {
     pub reason: &'static str,
     /// For the client: safe to show.
     pub message: Cow<'static, str>,
+    /// The field of the request that is wrong, if it is one; safe to show.
+    pub field: Option<Cow<'static, str>>,
 }
 
 /// How a refusal is told.
@@ -210,6 +241,9 @@ pub struct Logged {
     pub(crate) published: Arc<Published>,
     pub(crate) prover: Arc<dyn Prover>,
     pub(crate) log_id: [u8; 32],
+    pub(crate) ledger: Arc<dyn Ledger>,
+    /// Whether the client asks for the entry itself, although it is there already.
+    pub(crate) wants_entry: bool,
 }
 
 /// A committed and signed state of the log.
@@ -237,6 +271,23 @@ impl Logged {
     /// Whether it was in the log before.
     pub const fn is_duplicate(&self) -> bool {
         self.is_duplicate
+    }
+
+    /// Whether the client asks for the whole entry where it is a duplicate (`Prefer:
+    /// return=representation`, RFC 7240), or has looked it up.
+    pub const fn wants_entry(&self) -> bool {
+        self.wants_entry
+    }
+
+    /// The data kept beside the leaf ([`Record::beside`]); empty if there is none.
+    ///
+    /// # Errors
+    /// A fault: the ledger cannot be read.
+    pub async fn beside(&self) -> Result<Vec<u8>, LedgerError> {
+        let (ledger, index) = (Arc::clone(&self.ledger), self.index);
+        off_thread(async move { ledger.read_beside(index).await })
+            .await
+            .map_err(LedgerError::Failed)?
     }
 
     /// The stored bytes.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use waxseal_formats::FieldError;
 use waxseal_serve::{Code, Problem};
 
 use crate::AppendError;
@@ -17,8 +18,19 @@ const BUSY: Duration = Duration::from_secs(1);
 /// When to come back to a log that has stopped: the process is started again by then.
 const STOPPED: Duration = Duration::from_secs(5);
 
-pub(crate) fn submit(error: SubmitError) -> Response {
+/// `retry_after`: when those who wait now will have been answered.
+pub(crate) fn submit(error: SubmitError, retry_after: Duration) -> Response {
     match error {
+        SubmitError::OverShare => Problem::refusal(
+            Code::ResourceExhausted,
+            "OVER_SHARE",
+            "too many submissions of this client are on their way; retry",
+        )
+        .with_retry_after(retry_after)
+        .into_response(),
+        SubmitError::Append(error @ AppendError::Overloaded) => {
+            append(error).with_retry_after(retry_after).into_response()
+        }
         SubmitError::Refused(refusal) => refused(refusal).into_response(),
         SubmitError::Check(cause) => Problem::fault("CHECK_FAILED", cause).into_response(),
         SubmitError::Append(AppendError::Frozen) => frozen(),
@@ -31,12 +43,17 @@ fn refused(refusal: Refusal) -> Problem {
         kind,
         reason,
         message,
+        field,
     } = refusal;
-    match kind {
+    let problem = match kind {
         RefusalKind::Invalid => Problem::refusal(Code::InvalidArgument, reason, message),
         RefusalKind::Unauthenticated => Problem::refusal(Code::Unauthenticated, reason, message),
         RefusalKind::TooLarge => Problem::refusal(Code::InvalidArgument, reason, message)
             .with_status(StatusCode::PAYLOAD_TOO_LARGE),
+    };
+    match field {
+        Some(field) => problem.with_metadata("field", field),
+        None => problem,
     }
 }
 
@@ -100,7 +117,8 @@ fn frozen() -> Response {
 pub(crate) fn duplicate(index: u64) -> Response {
     let message =
         format!("an equivalent entry already exists in the transparency log with index {index}");
-    let problem = Problem::refusal(Code::AlreadyExists, "DUPLICATE_ENTRY", message);
+    let problem = Problem::refusal(Code::AlreadyExists, "DUPLICATE_ENTRY", message)
+        .with_metadata("logIndex", index.to_string());
     let mut response = problem.into_response();
     response
         .headers_mut()
@@ -122,6 +140,51 @@ pub(crate) fn not_found() -> Response {
 }
 
 /// Too many bytes are being taken in already.
-pub(crate) fn overloaded() -> Response {
-    append(AppendError::Overloaded).into_response()
+pub(crate) fn overloaded(retry_after: Duration) -> Response {
+    append(AppendError::Overloaded)
+        .with_retry_after(retry_after)
+        .into_response()
+}
+
+/// The request for something that is there or not is malformed.
+pub(crate) fn bad_query(field: &'static str, message: &'static str) -> Response {
+    Problem::refusal(Code::InvalidArgument, "BAD_QUERY", message)
+        .with_metadata("field", field)
+        .into_response()
+}
+
+/// There may be such an entry one day.
+pub(crate) fn not_yet(tree_size: u64) -> Response {
+    let message = format!("the log has no such entry: its published size is {tree_size}");
+    Problem::refusal(Code::NotFound, "NOT_IN_LOG", message)
+        .with_metadata("treeSize", tree_size.to_string())
+        .into_response()
+}
+
+/// A checkpoint of that size was never written out, or is not kept any more.
+pub(crate) fn not_kept() -> Response {
+    let message = "no checkpoint of this size is kept";
+    Problem::refusal(Code::NotFound, "NOT_KEPT", message).into_response()
+}
+
+/// Nobody may ask for proofs of trees that are not published.
+pub(crate) fn no_such_proof(tree_size: u64) -> Response {
+    let message = format!("sizes go up, to the published {tree_size} at most");
+    Problem::refusal(Code::InvalidArgument, "BAD_SIZES", message)
+        .with_metadata("treeSize", tree_size.to_string())
+        .into_response()
+}
+
+/// A batch is not one.
+pub(crate) fn bad_batch(error: &FieldError) -> Response {
+    let problem = Problem::refusal(
+        Code::InvalidArgument,
+        "MALFORMED_REQUEST",
+        format!("malformed request: {error}"),
+    );
+    match error.field() {
+        Some(field) => problem.with_metadata("field", field.to_owned()),
+        None => problem,
+    }
+    .into_response()
 }

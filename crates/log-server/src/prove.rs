@@ -5,7 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use waxseal_crypto::BoxFuture;
-use waxseal_tlog::{ConsistencyProof, Hash, Node, ProofError, ProveError, prove_consistency};
+use waxseal_tlog::{
+    ConsistencyProof, Hash, InclusionProof, Node, ProofError, ProveError, prove_consistency,
+    prove_inclusion,
+};
 
 use crate::shared::{ReadError, Shared, off_thread};
 use crate::witness::ConsistencyProver;
@@ -18,6 +21,16 @@ impl Shared {
         new_size: u64,
     ) -> Result<ConsistencyProof, ReadError> {
         self.prove_with(|read| prove_consistency(old_size, new_size, read))
+            .await
+    }
+
+    /// That a committed tree has an entry.
+    pub(crate) async fn prove_inclusion(
+        &self,
+        index: u64,
+        tree_size: u64,
+    ) -> Result<InclusionProof, ReadError> {
+        self.prove_with(|read| prove_inclusion(index, tree_size, read))
             .await
     }
 

@@ -186,6 +186,10 @@ impl Sealer {
             .map_err(failed)?;
         self.checkpoint = Some(new.to_vec());
         self.shared.written.send_replace(Arc::clone(published));
+        self.shared
+            .history
+            .keep(published, &*self.shared.objects)
+            .await;
         Ok(())
     }
 

@@ -11,6 +11,7 @@ use waxseal_tlog::{Hash, Origin, SignedNote, empty_root};
 
 use crate::append::Pending;
 use crate::background::Background;
+use crate::history::History;
 use crate::metrics::{MetricNames, Metrics};
 use crate::pipeline::{Arrivals, Pipeline};
 use crate::publish::publish_first;
@@ -323,6 +324,7 @@ impl Shared {
             damaged: AtomicBool::new(false),
             unpublished: AtomicBool::new(false),
             flush: Notify::new(),
+            history: History::default(),
         }
     }
 }

@@ -1,13 +1,15 @@
 //! The log as its callers see it: append an entry, read a tile. No HTTP in here.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use waxseal_tlog::{Tile, TilePath};
 
+use crate::admission::{Admission, OverShare};
 use crate::append::{Pending, Sequenced};
 use crate::personality::CheckError;
 use crate::sequencer::MAX_BATCH;
@@ -27,8 +29,7 @@ const APPEND_DEADLINE: Duration = Duration::from_secs(30);
 pub(crate) struct Service {
     pub(crate) shared: Arc<Shared>,
     arrivals: mpsc::Sender<Pending>,
-    /// How many checks run at once.
-    checks: Semaphore,
+    pub(crate) admission: Arc<Admission>,
 }
 
 /// Why a submission has no answer.
@@ -37,6 +38,16 @@ pub(crate) enum SubmitError {
     Refused(Refusal),
     Check(waxseal_serve::BoxError),
     Append(AppendError),
+    /// The client has more than its share of the queue.
+    OverShare,
+}
+
+/// What is known of who submits.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Client {
+    pub(crate) address: Option<IpAddr>,
+    /// It asks for the whole entry, also of a duplicate.
+    pub(crate) wants_entry: bool,
 }
 
 impl Service {
@@ -45,13 +56,15 @@ impl Service {
         Self {
             shared,
             arrivals,
-            checks: Semaphore::new(2 * cores),
+            admission: Arc::new(Admission::new(cores)),
         }
     }
 
-    /// Parses, checks, appends; the entry is durable, and covered by a published checkpoint.
-    pub(crate) async fn submit(
+    /// Parses, looks for the same entry, waits for its turn, checks, appends; the entry is durable,
+    /// and covered by a published checkpoint.
+    pub(crate) async fn submit_for(
         &self,
+        client: Client,
         endpoint: usize,
         body: &Bytes,
     ) -> Result<Logged, SubmitError> {
@@ -60,28 +73,50 @@ impl Service {
         let submission = personality
             .parse(endpoint, body)
             .map_err(SubmitError::Refused)?;
+        let cost = submission.cost();
+        // What was verified when it was logged need not be verified again; and while the log has
+        // nothing better to do, two reads of the ledger cost more than one check.
+        if (self.admission.is_busy(cost) || cost > 1)
+            && let Some(logged) = self.find_duplicate(&*submission, client).await
         {
-            // The semaphore is never closed.
-            let _permit = self.checks.acquire().await;
+            return Ok(logged);
+        }
+        let (waiting, places) = (self.waiting(), self.arrivals.max_capacity());
+        let share = self.admission.share(client.address, waiting, places);
+        let _share = share.map_err(|OverShare| SubmitError::OverShare)?;
+        // A place before the check: nothing is verified only to be turned away.
+        let place = self.arrivals.try_reserve().map_err(|error| {
+            SubmitError::Append(match error {
+                mpsc::error::TrySendError::Full(()) => AppendError::Overloaded,
+                mpsc::error::TrySendError::Closed(()) => AppendError::Stopped,
+            })
+        })?;
+        {
+            let _permit = self.admission.check(cost).await;
             submission.check().await.map_err(|error| match error {
                 CheckError::Refused(refusal) => SubmitError::Refused(refusal),
                 CheckError::Fault(cause) => SubmitError::Check(cause),
             })?;
         }
         let (reply, answer) = oneshot::channel();
-        let pending = Pending { submission, reply };
-        self.arrivals.try_send(pending).map_err(|error| {
-            SubmitError::Append(match error {
-                mpsc::error::TrySendError::Full(_) => AppendError::Overloaded,
-                mpsc::error::TrySendError::Closed(_) => AppendError::Stopped,
-            })
-        })?;
+        place.send(Pending { submission, reply });
         let sequenced = match tokio::time::timeout(APPEND_DEADLINE, answer).await {
             Ok(Ok(sequenced)) => sequenced.map_err(SubmitError::Append)?,
             Ok(Err(_)) => return Err(SubmitError::Append(AppendError::Stopped)),
             Err(_) => return Err(SubmitError::Append(AppendError::Deadline)),
         };
-        Ok(self.logged(sequenced))
+        self.admission.answered();
+        Ok(self.logged(sequenced, client))
+    }
+
+    /// The same for nobody in particular.
+    #[cfg(test)]
+    pub(crate) async fn submit(
+        &self,
+        endpoint: usize,
+        body: &Bytes,
+    ) -> Result<Logged, SubmitError> {
+        self.submit_for(Client::default(), endpoint, body).await
     }
 
     fn admit(&self) -> Result<(), AppendError> {
@@ -107,7 +142,7 @@ impl Service {
         self.arrivals.max_capacity() - self.arrivals.capacity()
     }
 
-    fn logged(&self, sequenced: Sequenced) -> Logged {
+    pub(crate) fn logged(&self, sequenced: Sequenced, client: Client) -> Logged {
         let Sequenced {
             index,
             is_duplicate,
@@ -122,7 +157,14 @@ impl Service {
             published,
             prover,
             log_id: crate::personality::log_id(&self.shared.signers),
+            ledger: Arc::clone(&self.shared.ledger),
+            wants_entry: client.wants_entry,
         }
+    }
+
+    /// When those who wait now will have been answered.
+    pub(crate) fn retry_after(&self) -> Duration {
+        self.admission.retry_after(self.waiting())
     }
 
     /// The newest checkpoint.

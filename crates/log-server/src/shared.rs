@@ -10,6 +10,7 @@ use waxseal_crypto::{Clock, Time};
 use waxseal_serve::BoxError;
 use waxseal_tlog::{Frontier, Hash, InclusionProof, Node, NoteSigner, ProofError, Tile, TilePath};
 
+use crate::history::History;
 use crate::personality::{BundleKind, Prover};
 use crate::{Cosigners, Ledger, LedgerError, ObjectName, Objects, Personality, Published};
 
@@ -43,6 +44,8 @@ pub(crate) struct Shared {
     pub(crate) unpublished: AtomicBool,
     /// Asks for sealing and publication of objects now.
     pub(crate) flush: Notify,
+    /// Checkpoints that were written out.
+    pub(crate) history: History,
 }
 
 pub(crate) use crate::tree::Tree;

@@ -347,6 +347,7 @@ impl Submission for Word {
                 kind: RefusalKind::Unauthenticated,
                 reason: "UNKNOWN",
                 message: "nobody knows you".into(),
+                field: None,
             })),
             b"broken" => Err(CheckError::Fault(broken())),
             _ => Ok(()),
@@ -399,6 +400,7 @@ impl Personality for Words {
                 kind: RefusalKind::Invalid,
                 reason: "BAD",
                 message: "a bad word".into(),
+                field: None,
             });
         }
         Ok(Box::new(Word(body.to_vec())))

@@ -2,6 +2,7 @@
 //! point.
 #![allow(clippy::as_conversions, reason = "small numbers in tests")]
 
+mod api;
 mod backups;
 mod cosigning;
 mod crash;

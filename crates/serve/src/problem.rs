@@ -1,6 +1,7 @@
 //! What a client is told when something does not work: google.rpc.Status as JSON.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::time::Duration;
 
@@ -93,6 +94,7 @@ pub struct Problem {
     reason: &'static str,
     message: Cow<'static, str>,
     retry_after: Option<Duration>,
+    metadata: BTreeMap<&'static str, Cow<'static, str>>,
     cause: Option<BoxError>,
 }
 
@@ -109,6 +111,7 @@ impl Problem {
             reason,
             message: message.into(),
             retry_after: None,
+            metadata: BTreeMap::new(),
             cause: None,
         }
     }
@@ -148,6 +151,14 @@ impl Problem {
         self
     }
 
+    /// Adds to what a machine may read (`google.rpc.ErrorInfo.metadata`), such as the `field` that
+    /// is wrong. It is sent: it must be safe to show.
+    #[must_use]
+    pub fn with_metadata(mut self, key: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
+        self.metadata.insert(key, value.into());
+        self
+    }
+
     /// The stable reason.
     #[must_use]
     pub fn reason(&self) -> &'static str {
@@ -178,6 +189,8 @@ struct Info<'a> {
     kind: &'static str,
     reason: &'a str,
     domain: &'static str,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    metadata: &'a BTreeMap<&'static str, Cow<'static, str>>,
 }
 
 impl IntoResponse for Problem {
@@ -196,6 +209,7 @@ impl IntoResponse for Problem {
                 kind: "type.googleapis.com/google.rpc.ErrorInfo",
                 reason: self.reason,
                 domain: DOMAIN,
+                metadata: &self.metadata,
             }],
         };
         // Strings and a number always serialise.

@@ -1,5 +1,7 @@
 //! Requests to the artifact log: what is allowed, and whether key, digest and signature agree.
 
+use std::borrow::Cow;
+
 use waxseal_crypto::{
     CryptoProvider, Digest, HashAlgorithm, Input, KeyDetails, KeyError, PublicKey,
     SignatureAlgorithm, SignatureError,
@@ -11,6 +13,9 @@ use waxseal_pki::{Certificate, CertificateError};
 
 use crate::Refusal;
 use crate::personality::RefusalKind;
+
+/// The field of a request that is missing if it is of no kind.
+const HASHED_REKORD: &str = "hashedRekordRequestV002";
 
 /// Key details that sign a digest (rekor-tiles' `client-signing-algorithms`).
 const OVER_DIGESTS: &[&str] = &[
@@ -36,6 +41,9 @@ pub enum RequestError {
     /// Neither of the two kinds of entry.
     #[error("invalid type, must be hashedrekord or dsse")]
     UnknownKind,
+    /// A `dsse` request, to a log that was told to take none.
+    #[error("invalid type, must be hashedrekord")]
+    DsseNotTaken,
     /// `keyDetails` names no algorithm that this kind of entry can be verified with.
     #[error("the key details {found} are not accepted for this kind of entry")]
     KeyDetailsNotAllowed {
@@ -84,24 +92,56 @@ pub enum RequestError {
 }
 
 impl RequestError {
-    pub(super) fn refusal(&self) -> Refusal {
-        let (kind, reason) = match self {
-            Self::Field(_) => (RefusalKind::Invalid, "MALFORMED_REQUEST"),
-            Self::UnknownKind => (RefusalKind::Invalid, "UNKNOWN_KIND"),
-            Self::KeyDetailsNotAllowed { .. } => (RefusalKind::Invalid, "KEY_DETAILS_NOT_ALLOWED"),
-            Self::Certificate(_) => (RefusalKind::Invalid, "BAD_CERTIFICATE"),
-            Self::PublicKey(_) => (RefusalKind::Invalid, "BAD_PUBLIC_KEY"),
-            Self::KeyDetailsMismatch { .. } => (RefusalKind::Invalid, "KEY_DETAILS_MISMATCH"),
-            Self::DigestLength { .. } => (RefusalKind::Invalid, "DIGEST_LENGTH"),
-            Self::NoSignature => (RefusalKind::Invalid, "NO_SIGNATURE"),
-            Self::NoVerifier => (RefusalKind::Invalid, "NO_VERIFIER"),
-            Self::Signature { .. } => (RefusalKind::Invalid, "BAD_SIGNATURE"),
-            Self::EntryTooLong { .. } => (RefusalKind::TooLarge, "ENTRY_TOO_LONG"),
+    /// What the client is told: the message begins as rekor-tiles words it, for those who match on
+    /// that, and goes on with the reason, which rekor-tiles keeps to itself.
+    pub(super) fn refusal(&self, kind: &'static str) -> Refusal {
+        let (reason, field) = match self {
+            Self::Field(error) => {
+                let field = error.field().map(|field| field.to_owned().into());
+                return self.malformed(error, field);
+            }
+            Self::UnknownKind => ("UNKNOWN_KIND", None),
+            Self::DsseNotTaken => ("DSSE_NOT_TAKEN", Some("dsseRequestV002")),
+            Self::KeyDetailsNotAllowed { .. } => ("KEY_DETAILS_NOT_ALLOWED", Some("keyDetails")),
+            Self::Certificate(_) => ("BAD_CERTIFICATE", Some("x509Certificate")),
+            Self::PublicKey(_) => ("BAD_PUBLIC_KEY", Some("verifier")),
+            Self::KeyDetailsMismatch { .. } => ("KEY_DETAILS_MISMATCH", Some("keyDetails")),
+            Self::DigestLength { .. } => ("DIGEST_LENGTH", Some("digest")),
+            Self::NoSignature => ("NO_SIGNATURE", Some("signatures")),
+            Self::NoVerifier => ("NO_VERIFIER", Some("verifiers")),
+            Self::Signature { .. } => ("BAD_SIGNATURE", Some("signature")),
+            Self::EntryTooLong { .. } => ("ENTRY_TOO_LONG", None),
+        };
+        let is_of_a_kind = !matches!(self, Self::UnknownKind | Self::DsseNotTaken);
+        let message = if is_of_a_kind {
+            format!("invalid {kind} request: {self}")
+        } else {
+            self.to_string()
         };
         Refusal {
-            kind,
+            kind: match self {
+                Self::EntryTooLong { .. } => RefusalKind::TooLarge,
+                _ => RefusalKind::Invalid,
+            },
             reason,
-            message: self.to_string().into(),
+            message: message.into(),
+            field: field.map(Into::into),
+        }
+    }
+
+    fn malformed(&self, error: &FieldError, field: Option<Cow<'static, str>>) -> Refusal {
+        let is_typeless = matches!(error, FieldError::Missing { field } if *field == HASHED_REKORD);
+        let message = match error {
+            _ if is_typeless => Self::UnknownKind.to_string(),
+            // In the words of Go's protojson, without its position.
+            FieldError::UnknownField { name } => format!("proto: unknown field {name:?}"),
+            _ => self.to_string(),
+        };
+        Refusal {
+            kind: RefusalKind::Invalid,
+            reason: "MALFORMED_REQUEST",
+            message: message.into(),
+            field,
         }
     }
 }
@@ -138,6 +178,11 @@ impl CheckedHashedRekord {
         })
     }
 
+    /// What the verification costs, in those of P-256.
+    pub(super) fn cost(&self) -> u32 {
+        cost_of(self.algorithm, self.body.signature.content.len())
+    }
+
     pub(super) fn verify(&self, provider: CryptoProvider) -> Result<(), RequestError> {
         let input = Input::Prehash(&self.digest);
         let signature = &self.body.signature.content;
@@ -171,6 +216,20 @@ impl CheckedDsse {
             .map(|verifier| read_verifier(verifier, true))
             .collect::<Result<_, _>>()?;
         Ok(Self { request, keys })
+    }
+
+    /// What the verifications cost, if every verifier is tried on every signature.
+    pub(super) fn cost(&self) -> u32 {
+        let signatures = &self.request.envelope.signatures;
+        signatures
+            .iter()
+            .flat_map(|signature| {
+                let length = signature.sig.len();
+                self.keys
+                    .iter()
+                    .map(move |(_, algorithm)| cost_of(*algorithm, length))
+            })
+            .sum()
     }
 
     /// Every signature must verify with one of the verifiers, the first in their order that does
@@ -209,6 +268,20 @@ impl CheckedDsse {
             },
             signatures,
         })
+    }
+}
+
+/// What one verification costs, in those of P-256, rounded up. Measured with aws-lc on a core where
+/// P-256 takes 45 µs: P-384 154, P-521 246, Ed25519 31 to 39, RSA-2048 16, ML-DSA-44 21, -65 36,
+/// -87 56 µs; RSA grows with the square of its modulus.
+const fn cost_of(algorithm: SignatureAlgorithm, signature_length: usize) -> u32 {
+    match algorithm {
+        SignatureAlgorithm::EcdsaP384Sha384 => 4,
+        SignatureAlgorithm::EcdsaP521Sha512 => 6,
+        SignatureAlgorithm::MlDsa87 => 2,
+        // An RSA signature is as long as its modulus.
+        SignatureAlgorithm::RsaPkcs1Sha256 if signature_length > 384 => 2,
+        _ => 1,
     }
 }
 

@@ -87,6 +87,10 @@ impl ChainError {
             kind: RefusalKind::Invalid,
             reason,
             message: self.to_string().into(),
+            field: match self {
+                Self::Field(error) => error.field().map(|field| field.to_owned().into()),
+                _ => Some("chain".into()),
+            },
         }
     }
 }

@@ -22,32 +22,32 @@ use waxseal_tlog::{
 use crate::testing::{Fault, ORIGIN, Rig, provider};
 use crate::{ArtifactLog, Config, LogServer};
 
-struct Served {
-    rig: Rig,
-    log: Arc<LogServer>,
-    router: Router,
+pub(super) struct Served {
+    pub(super) rig: Rig,
+    pub(super) log: Arc<LogServer>,
+    pub(super) router: Router,
     shutdown: Shutdown,
     running: tokio::task::JoinHandle<Result<(), waxseal_serve::Fatal>>,
 }
 
-struct Reply {
-    status: StatusCode,
-    headers: HeaderMap,
-    body: Vec<u8>,
+pub(super) struct Reply {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Vec<u8>,
 }
 
 impl Reply {
-    fn json(&self) -> Value {
+    pub(super) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap()
     }
 
-    fn header(&self, name: &str) -> &str {
+    pub(super) fn header(&self, name: &str) -> &str {
         self.headers
             .get(name)
             .map_or("", |value| value.to_str().unwrap())
     }
 
-    fn reason(&self) -> String {
+    pub(super) fn reason(&self) -> String {
         self.json()["details"][0]["reason"]
             .as_str()
             .unwrap()
@@ -55,7 +55,7 @@ impl Reply {
     }
 }
 
-async fn serve(rig: Rig) -> Served {
+pub(super) async fn serve(rig: Rig) -> Served {
     serve_config(rig, Config::new(Origin::new(ORIGIN).unwrap())).await
 }
 
@@ -76,14 +76,14 @@ async fn serve_config(rig: Rig, config: Config) -> Served {
     }
 }
 
-fn artifact_rig() -> Rig {
+pub(super) fn artifact_rig() -> Rig {
     let mut rig = Rig::new();
     rig.personality = Arc::new(ArtifactLog::new(provider()));
     rig
 }
 
 impl Served {
-    async fn send(&self, request: Request<Body>) -> Reply {
+    pub(super) async fn send(&self, request: Request<Body>) -> Reply {
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (status, headers) = (response.status(), response.headers().clone());
         let body = response
@@ -100,12 +100,12 @@ impl Served {
         }
     }
 
-    async fn get(&self, path: &str) -> Reply {
+    pub(super) async fn get(&self, path: &str) -> Reply {
         self.send(Request::get(path).body(Body::empty()).unwrap())
             .await
     }
 
-    async fn post(&self, path: &str, body: impl Into<Vec<u8>>) -> Reply {
+    pub(super) async fn post(&self, path: &str, body: impl Into<Vec<u8>>) -> Reply {
         let body = body.into();
         let request = Request::post(path)
             .header("content-type", "application/json")
@@ -113,26 +113,26 @@ impl Served {
         self.send(request.body(Body::from(body)).unwrap()).await
     }
 
-    async fn create(&self, request: &Value) -> Reply {
+    pub(super) async fn create(&self, request: &Value) -> Reply {
         self.post("/api/v2/log/entries", request.to_string()).await
     }
 
-    fn key(&self) -> LogKey {
+    pub(super) fn key(&self) -> LogKey {
         LogKey::new(self.rig.signer.note_key(provider()).unwrap())
     }
 
-    async fn stop(self) -> Result<(), waxseal_serve::Fatal> {
+    pub(super) async fn stop(self) -> Result<(), waxseal_serve::Fatal> {
         self.shutdown.trigger();
         self.running.await.unwrap()
     }
 }
 
-fn signer(algorithm: SignatureAlgorithm) -> Box<dyn LocalSigner> {
+pub(super) fn signer(algorithm: SignatureAlgorithm) -> Box<dyn LocalSigner> {
     let key = provider().generate(algorithm).unwrap();
     provider().signer(&key, algorithm).unwrap()
 }
 
-fn hashed_rekord(signer: &dyn LocalSigner, details: &str, artifact: &[u8]) -> Value {
+pub(super) fn hashed_rekord(signer: &dyn LocalSigner, details: &str, artifact: &[u8]) -> Value {
     let hash = signer
         .algorithm()
         .prehash()
@@ -155,13 +155,13 @@ fn hashed_rekord(signer: &dyn LocalSigner, details: &str, artifact: &[u8]) -> Va
     }})
 }
 
-fn p256() -> Box<dyn LocalSigner> {
+pub(super) fn p256() -> Box<dyn LocalSigner> {
     signer(SignatureAlgorithm::EcdsaP256Sha256)
 }
 
-const P256: &str = "PKIX_ECDSA_P256_SHA_256";
+pub(super) const P256: &str = "PKIX_ECDSA_P256_SHA_256";
 
-fn dsse(signers: &[(&dyn LocalSigner, &str)], payload: &[u8]) -> Value {
+pub(super) fn dsse(signers: &[(&dyn LocalSigner, &str)], payload: &[u8]) -> Value {
     let message = pae("text/plain", payload);
     let signatures: Vec<_> = signers
         .iter()
@@ -186,7 +186,7 @@ fn dsse(signers: &[(&dyn LocalSigner, &str)], payload: &[u8]) -> Value {
 }
 
 /// Checks a 201 the way a client does: body, leaf, proof, checkpoint, log id.
-fn check_created(served: &Served, reply: &Reply, kind: &str, index: u64) -> Vec<u8> {
+pub(super) fn check_created(served: &Served, reply: &Reply, kind: &str, index: u64) -> Vec<u8> {
     assert_eq!(
         reply.status,
         StatusCode::CREATED,

@@ -77,7 +77,7 @@ fn field() {
         .map_err(RequestError::from)
         .unwrap_err();
     assert!(matches!(error, RequestError::Field(_)));
-    assert_eq!(error.refusal().reason, "MALFORMED_REQUEST");
+    assert_eq!(error.refusal("hashedrekord").reason, "MALFORMED_REQUEST");
 }
 
 #[test]
@@ -197,7 +197,55 @@ fn s_10_the_verdict_does_not_depend_on_luck() {
 
 #[test]
 fn unknown_kind() {
-    assert_eq!(RequestError::UnknownKind.refusal().reason, "UNKNOWN_KIND");
+    assert_eq!(
+        RequestError::UnknownKind.refusal("hashedrekord").reason,
+        "UNKNOWN_KIND"
+    );
+}
+
+#[test]
+fn costs_are_counted_before_anything_is_verified() {
+    assert_eq!(
+        CheckedHashedRekord::new(hashed_rekord(P256))
+            .unwrap()
+            .cost(),
+        1
+    );
+    let costs = [
+        (SignatureAlgorithm::EcdsaP384Sha384, 104, 4),
+        (SignatureAlgorithm::EcdsaP521Sha512, 139, 6),
+        (SignatureAlgorithm::Ed25519ph, 64, 1),
+        (SignatureAlgorithm::RsaPkcs1Sha256, 256, 1),
+        (SignatureAlgorithm::RsaPkcs1Sha256, 384, 1),
+        (SignatureAlgorithm::RsaPkcs1Sha256, 512, 2),
+        (SignatureAlgorithm::MlDsa44, 2420, 1),
+        (SignatureAlgorithm::MlDsa87, 4627, 2),
+    ];
+    for (algorithm, length, cost) in costs {
+        assert_eq!(cost_of(algorithm, length), cost, "{algorithm:?} {length}");
+    }
+    // Every verifier may be tried on every signature.
+    let mut request = dsse();
+    let more = dsse();
+    request.envelope.signatures.extend(more.envelope.signatures);
+    request.verifiers.extend(more.verifiers);
+    assert_eq!(CheckedDsse::new(request).unwrap().cost(), 4);
+}
+
+#[test]
+fn dsse_not_taken() {
+    let log = crate::ArtifactLog::new(provider()).without_dsse();
+    let body = CreateEntryRequest::Dsse(dsse()).to_json();
+    let Err(refusal) = log.read(body.as_bytes()) else {
+        panic!("it was taken");
+    };
+    assert_eq!(refusal.reason, "DSSE_NOT_TAKEN");
+    assert_eq!(refusal.message, "invalid type, must be hashedrekord");
+    assert!(
+        crate::ArtifactLog::new(provider())
+            .read(body.as_bytes())
+            .is_ok()
+    );
 }
 
 #[test]
@@ -205,5 +253,5 @@ fn entry_too_long() {
     assert!(super::super::fit(vec![7; 65_535]).is_ok());
     let error = super::super::fit(vec![7; 65_536]).unwrap_err();
     assert_eq!(error, RequestError::EntryTooLong { length: 65_536 });
-    assert_eq!(error.refusal().kind, RefusalKind::TooLarge);
+    assert_eq!(error.refusal("hashedrekord").kind, RefusalKind::TooLarge);
 }

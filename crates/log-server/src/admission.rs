@@ -1,0 +1,256 @@
+//! Who may have a signature verified now: cost-weighted, fair to clients, and honest about when to
+//! come back.
+//!
+//! A check costs what its algorithm costs, known before it runs; the checks that run at once cost
+//! no more than [`UNITS_PER_CORE`] a core, so that the threads that take requests in are never all
+//! busy with an attacker's P-521. Who waits for a check already has a place in the queue: nothing
+//! is verified and thrown away.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+/// Verifications of P-256 that run at once, on each core. One waits while the other runs.
+const UNITS_PER_CORE: usize = 2;
+
+/// Clients that are told apart; more share what is left.
+const MAX_CLIENTS: usize = 4096;
+
+/// A client may have at least so many submissions on their way, however many clients there are.
+const MIN_SHARE: usize = 16;
+
+/// Over which the rate of the log is averaged.
+const RATE_WINDOW: Duration = Duration::from_millis(500);
+
+/// The shortest and the longest time that a client is told to stay away.
+const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+
+#[derive(Debug)]
+pub(crate) struct Admission {
+    checks: Semaphore,
+    units: u32,
+    clients: Mutex<HashMap<IpAddr, usize>>,
+    rate: Mutex<Rate>,
+}
+
+/// A client has more submissions on their way than its share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct OverShare;
+
+/// A submission's place among its client's; given back when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Share {
+    admission: Arc<Admission>,
+    client: Option<IpAddr>,
+}
+
+/// How fast the log has been answering.
+#[derive(Debug)]
+struct Rate {
+    since: Instant,
+    answered: u64,
+    /// Answers a second over the last full window.
+    per_second: Option<f64>,
+}
+
+impl Admission {
+    pub(crate) fn new(cores: usize) -> Self {
+        let units = UNITS_PER_CORE * cores.max(1);
+        Self {
+            checks: Semaphore::new(units),
+            units: u32::try_from(units).unwrap_or(u32::MAX),
+            clients: Mutex::default(),
+            rate: Mutex::new(Rate {
+                since: Instant::now(),
+                answered: 0,
+                per_second: None,
+            }),
+        }
+    }
+
+    /// Counts one submission of a client. While the queue is less than half full everybody is
+    /// taken; beyond, nobody has more than twice an equal share of it.
+    pub(crate) fn share(
+        self: &Arc<Self>,
+        client: Option<IpAddr>,
+        waiting: usize,
+        places: usize,
+    ) -> Result<Share, OverShare> {
+        let client = client.and_then(told_apart);
+        let mut counted = None;
+        if let Some(address) = client {
+            let mut clients = self.clients();
+            let known = clients.len();
+            let own = clients.get(&address).copied();
+            let share = (2 * places / known.max(1)).max(MIN_SHARE);
+            // Alone, a client is no reason for anybody else's waiting.
+            if waiting > places / 2 && known > 1 && own.is_some_and(|own| own >= share) {
+                return Err(OverShare);
+            }
+            if own.is_some() || known < MAX_CLIENTS {
+                *clients.entry(address).or_insert(0) += 1;
+                counted = Some(address);
+            }
+        }
+        Ok(Share {
+            admission: Arc::clone(self),
+            client: counted,
+        })
+    }
+
+    /// Whether a check of that cost would have to wait.
+    pub(crate) fn is_busy(&self, cost: u32) -> bool {
+        u32::try_from(self.checks.available_permits()).unwrap_or(u32::MAX) < cost.min(self.units)
+    }
+
+    /// Waits until a check of that cost may run; one that costs more than everything runs alone.
+    pub(crate) async fn check(&self, cost: u32) -> Option<SemaphorePermit<'_>> {
+        // The semaphore is never closed.
+        self.checks
+            .acquire_many(cost.clamp(1, self.units))
+            .await
+            .ok()
+    }
+
+    /// One more was answered.
+    pub(crate) fn answered(&self) {
+        let mut rate = self.rate.lock().unwrap_or_else(PoisonError::into_inner);
+        rate.answered += 1;
+        let elapsed = rate.since.elapsed();
+        if elapsed >= RATE_WINDOW {
+            let answered = u32::try_from(rate.answered).unwrap_or(u32::MAX);
+            rate.per_second = Some(f64::from(answered) / elapsed.as_secs_f64());
+            rate.answered = 0;
+            rate.since = Instant::now();
+        }
+    }
+
+    /// When those who wait now will have been answered, as far as the last answers tell.
+    pub(crate) fn retry_after(&self, waiting: usize) -> Duration {
+        let rate = self.rate.lock().unwrap_or_else(PoisonError::into_inner);
+        let waiting = f64::from(u32::try_from(waiting).unwrap_or(u32::MAX));
+        let seconds = rate.per_second.map_or(0.0, |rate| waiting / rate.max(0.1));
+        Duration::from_secs_f64(seconds.min(60.0)).clamp(RETRY.0, RETRY.1)
+    }
+
+    fn clients(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A loopback peer is a proxy or the operator's own: it has no share of its own. A client of IPv6
+/// has a whole /64.
+fn told_apart(address: IpAddr) -> Option<IpAddr> {
+    let address = address.to_canonical();
+    if address.is_loopback() {
+        return None;
+    }
+    Some(match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(six) => {
+            let [a, b, c, d, ..] = six.segments();
+            std::net::Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+        }
+    })
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        let Some(client) = self.client else { return };
+        let mut clients = self.admission.clients();
+        if let Some(count) = clients.get_mut(&client) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                clients.remove(&client);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(last: u8) -> Option<IpAddr> {
+        Some(IpAddr::from([192, 0, 2, last]))
+    }
+
+    #[test]
+    fn nobody_takes_the_queue_from_the_others() {
+        let admission = Arc::new(Admission::new(1));
+        let mut greedy: Vec<_> = (0..90)
+            .map(|n| admission.share(address(1), n, 100).unwrap())
+            .collect();
+        // Alone, it may have all of it.
+        assert!(admission.share(address(1), 99, 100).is_ok());
+        let other = admission.share(address(2), 91, 100).unwrap();
+        assert!(admission.share(address(1), 92, 100).is_ok(), "90 of 100");
+        let third = admission.share(address(3), 92, 100).unwrap();
+        assert_eq!(
+            admission.share(address(1), 93, 100).unwrap_err(),
+            OverShare,
+            "66 of 100"
+        );
+        // A queue that is half empty is everybody's.
+        assert!(admission.share(address(1), 50, 100).is_ok());
+        greedy.truncate(60);
+        assert!(admission.share(address(1), 93, 100).is_ok());
+        drop((greedy, other, third));
+        assert!(admission.clients().is_empty());
+    }
+
+    #[test]
+    fn who_is_one_client() {
+        let apart = |text: &str| told_apart(text.parse().unwrap()).map(|a| a.to_string());
+        for (address, client) in [
+            ("127.0.0.1", None),
+            ("::1", None),
+            ("::ffff:127.0.0.1", None),
+            ("192.0.2.7", Some("192.0.2.7")),
+            ("::ffff:192.0.2.7", Some("192.0.2.7")),
+            ("2001:db8:1:2:3:4:5:6", Some("2001:db8:1:2::")),
+        ] {
+            assert_eq!(apart(address).as_deref(), client, "{address}");
+        }
+    }
+
+    #[test]
+    fn unknown_clients_are_bounded() {
+        let admission = Arc::new(Admission::new(1));
+        let shares: Vec<_> = (0..5000u32)
+            .map(|n| {
+                let address = IpAddr::V4(std::net::Ipv4Addr::from(0x0b00_0000 + n));
+                admission.share(Some(address), 0, 100).unwrap()
+            })
+            .collect();
+        assert_eq!(admission.clients().len(), MAX_CLIENTS);
+        drop(shares);
+        assert!(admission.clients().is_empty());
+    }
+
+    #[tokio::test]
+    async fn costly_checks_run_alone() {
+        let admission = Admission::new(2);
+        let one = admission.check(1).await;
+        assert!(admission.is_busy(4) && !admission.is_busy(3));
+        let costly = admission.check(3).await;
+        assert!(admission.is_busy(1));
+        drop((one, costly));
+        let whole = admission.check(100).await;
+        assert!(whole.is_some() && admission.is_busy(1));
+    }
+
+    #[test]
+    fn retry_after_is_the_time_that_the_queue_takes() {
+        let admission = Admission::new(1);
+        assert_eq!(admission.retry_after(4096), RETRY.0, "nothing is known");
+        admission.rate.lock().unwrap().per_second = Some(1000.0);
+        assert_eq!(admission.retry_after(100), RETRY.0);
+        assert_eq!(admission.retry_after(4096), Duration::from_secs_f64(4.096));
+        admission.rate.lock().unwrap().per_second = Some(1.0);
+        assert_eq!(admission.retry_after(4096), RETRY.1);
+    }
+}
