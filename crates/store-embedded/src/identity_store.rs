@@ -127,6 +127,7 @@ fn transact(
     let mut writing = database.begin_write()?;
     // After a crash the file is then usable at once, instead of being read through.
     writing.set_quick_repair(true);
+    let mut changed = false;
     {
         let mut records = writing.open_table(RECORDS)?;
         let mut expiry = writing.open_table(EXPIRY)?;
@@ -145,6 +146,7 @@ fn transact(
             if before == slot.record {
                 continue;
             }
+            changed = true;
             let key = &key.encoded();
             if let Some((_, expires)) = before {
                 expiry.remove((expires.unix_seconds(), key))?;
@@ -159,6 +161,12 @@ fn transact(
                 }
             }
         }
+    }
+    if !changed {
+        // What was read is on disk already. A stranger who asks for what is not there must not
+        // make the disk work.
+        writing.abort()?;
+        return Ok(());
     }
     // The commit point: on disk when this returns.
     writing.commit()?;
@@ -220,6 +228,10 @@ fn sweep_batch(database: &Database, now: Time) -> Result<usize, redb::Error> {
             records.remove(&key)?;
             removed += 1;
         }
+    }
+    if removed == 0 {
+        writing.abort()?;
+        return Ok(0);
     }
     writing.commit()?;
     Ok(removed)

@@ -51,6 +51,22 @@ async fn a_record_expires_on_time_swept_or_not() {
 }
 
 #[tokio::test]
+async fn who_asks_for_what_is_not_there_makes_the_disk_do_nothing() {
+    let (folder, store) = store();
+    put(&store, "a", b"1", at(10)).await;
+    let path = folder.path().join("state.redb");
+    let before = std::fs::read(&path).unwrap();
+    for name in ["a", "b", "c"] {
+        get(&store, name, at(0)).await;
+    }
+    assert_eq!(store.sweep(at(0)).await.unwrap(), 0);
+    assert_eq!(std::fs::read(&path).unwrap(), before, "nothing was written");
+    put(&store, "b", b"2", at(10)).await;
+    assert_ne!(std::fs::read(&path).unwrap(), before);
+    assert_eq!(get(&store, "b", at(0)).await.as_deref(), Some(&b"2"[..]));
+}
+
+#[tokio::test]
 async fn records_change_together() {
     let (_folder, store) = store();
     put(&store, "a", b"1", at(10)).await;
