@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 use url::Url;
-use waxseal_transport::{Request, Transport, TransportError};
+use waxseal_transport::{Request, Transport, TransportError, is_loopback};
 
 use crate::JwsAlgorithm;
 use crate::issuer::parse_issuer;
@@ -19,7 +19,8 @@ pub struct Discovery {
     pub issuer: String,
     /// Where its keys are.
     pub jwks_uri: Option<Url>,
-    /// Where to send the browser.
+    /// Where to send the browser. This and the other endpoints are `https`, or `http` to loopback
+    /// where the issuer is there too; others count as absent.
     pub authorization_endpoint: Option<Url>,
     /// Where a device code comes from (RFC 8628 §4).
     pub device_authorization_endpoint: Option<Url>,
@@ -98,13 +99,17 @@ impl Discovery {
             Ok::<_, DiscoveryError>(found.into_iter().map(str::to_owned).collect())
         };
         let flag = "authorization_response_iss_parameter_supported";
+        let endpoint = |member| {
+            let found = url(&document, member)?;
+            Ok::<_, DiscoveryError>(found.filter(|url| is_reachable(url, issuer)))
+        };
         Ok(Self {
             issuer: issuer.to_owned(),
             jwks_uri: url(&document, "jwks_uri")?,
-            authorization_endpoint: url(&document, "authorization_endpoint")?,
-            device_authorization_endpoint: url(&document, "device_authorization_endpoint")?,
-            token_endpoint: url(&document, "token_endpoint")?,
-            userinfo_endpoint: url(&document, "userinfo_endpoint")?,
+            authorization_endpoint: endpoint("authorization_endpoint")?,
+            device_authorization_endpoint: endpoint("device_authorization_endpoint")?,
+            token_endpoint: endpoint("token_endpoint")?,
+            userinfo_endpoint: endpoint("userinfo_endpoint")?,
             token_auth_methods: owned("token_endpoint_auth_methods_supported")?,
             scopes: owned("scopes_supported")?,
             algorithms,
@@ -112,6 +117,17 @@ impl Discovery {
             response_iss: document.get(flag) == Some(&Value::Bool(true)),
         })
     }
+}
+
+/// Whether an endpoint is one that its issuer may send us to. Anything but the web would start a
+/// program of the desktop's choice where a browser is asked for (`file:`, `smb:`); and an issuer
+/// elsewhere has no endpoints on this machine, whose services trust whoever is on it.
+fn is_reachable(url: &Url, issuer: &str) -> bool {
+    let is_local = is_loopback(url);
+    let secure = url.scheme() == "https" || (url.scheme() == "http" && is_local);
+    let plain = url.username().is_empty() && url.password().is_none();
+    let near = || parse_issuer(issuer).is_some_and(|issuer| is_loopback(&issuer));
+    secure && plain && (!is_local || near())
 }
 
 fn url(document: &Map<String, Value>, member: &'static str) -> Result<Option<Url>, DiscoveryError> {
@@ -185,6 +201,53 @@ mod tests {
             r#"{"issuer":"https://a.example","issuer":"https://a.example"}"#,
             "NotJson",
         );
+    }
+
+    fn check_endpoint(issuer: &str, endpoint: &str, expected: bool) {
+        let names = [
+            "authorization_endpoint",
+            "device_authorization_endpoint",
+            "token_endpoint",
+            "userinfo_endpoint",
+        ];
+        let mut document = serde_json::json!({ "issuer": issuer });
+        for name in names {
+            document[name] = endpoint.into();
+        }
+        let document = Discovery::parse(document.to_string().as_bytes(), issuer).unwrap();
+        for found in [
+            document.authorization_endpoint,
+            document.device_authorization_endpoint,
+            document.token_endpoint,
+            document.userinfo_endpoint,
+        ] {
+            assert_eq!(found.is_some(), expected, "{endpoint} of {issuer}");
+        }
+    }
+
+    #[test]
+    fn an_issuer_does_not_start_programs_of_the_desktop() {
+        let check = |endpoint| check_endpoint("https://a.example", endpoint, false);
+        check("file:///usr/share/applications/x.desktop");
+        check("smb://evil.example/share/x");
+        check("javascript:alert(1)");
+        check("data:text/html,x");
+        check("vscode://x");
+        check("http://a.example/authorize");
+        check("https://you@a.example/authorize");
+        check_endpoint("https://a.example", "https://b.example/authorize", true);
+    }
+
+    #[test]
+    fn s_31_an_issuer_elsewhere_has_no_endpoints_on_this_machine() {
+        let check = |endpoint| check_endpoint("https://a.example", endpoint, false);
+        check("http://127.0.0.1:2019/load");
+        check("http://localhost:8080/token");
+        check("https://[::1]/token");
+        let local = "http://localhost:8383/auth";
+        check_endpoint(local, "http://localhost:8383/auth/token", true);
+        check_endpoint(local, "http://127.0.0.1:9/token", true);
+        check_endpoint(local, "http://a.example/token", false);
     }
 
     #[test]
