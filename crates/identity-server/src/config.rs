@@ -338,6 +338,12 @@ impl Config {
         self.issuer.starts_with("https:")
     }
 
+    /// The issuer's origin, as browsers write it.
+    pub(crate) fn origin(&self) -> String {
+        let url = self.parsed_issuer();
+        url.map_or_else(String::new, |url| url.origin().ascii_serialization())
+    }
+
     pub(crate) fn host(&self) -> String {
         let url = self.parsed_issuer();
         let host = url

@@ -120,7 +120,7 @@ async fn send_code(
     headers: HeaderMap,
     body: axum::body::Bytes,
 ) -> Response {
-    let Some((form, login)) = form_of_login(&headers, &body) else {
+    let Some((form, login)) = form_of_login(&service, &headers, &body) else {
         return pages::refusal(&service, "", None, &Refusal::UnknownLogin);
     };
     let cookie = login.cookie.as_deref();
@@ -144,7 +144,7 @@ async fn check_code(
     headers: HeaderMap,
     body: axum::body::Bytes,
 ) -> Response {
-    let Some((form, login)) = form_of_login(&headers, &body) else {
+    let Some((form, login)) = form_of_login(&service, &headers, &body) else {
         return pages::refusal(&service, "", None, &Refusal::UnknownLogin);
     };
     let cookie = login.cookie.as_deref();
@@ -160,7 +160,7 @@ async fn check_code(
 }
 
 async fn cancel(State(service): Broker, headers: HeaderMap, body: axum::body::Bytes) -> Response {
-    let Some((_, login)) = form_of_login(&headers, &body) else {
+    let Some((_, login)) = form_of_login(&service, &headers, &body) else {
         return pages::refusal(&service, "", None, &Refusal::UnknownLogin);
     };
     match service
@@ -208,7 +208,7 @@ async fn answered(service: &Service, answer: &Answer, request: Option<&str>) -> 
 /// Gives the browser the cookie of the log-in that it has begun.
 fn with_cookie(mut response: Response, service: &Service, begun: &Begun) -> Response {
     let login = login_key(begun.request.expose());
-    let cookie = set_cookie(service, &login, begun.cookie.expose());
+    let cookie = set_cookie(service, &login, begun.cookie.expose(), LOGIN_LIFE.as_secs());
     if let Ok(cookie) = HeaderValue::from_str(&cookie) {
         response.headers_mut().append(header::SET_COOKIE, cookie);
     }
@@ -221,7 +221,7 @@ fn ended(response: Response, service: &Service, request: &str) -> Response {
 }
 
 fn without_cookie(mut response: Response, service: &Service, login: &RecordKey) -> Response {
-    let cookie = format!("{}; Max-Age=0", set_cookie(service, login, ""));
+    let cookie = set_cookie(service, login, "", 0);
     if let Ok(cookie) = HeaderValue::from_str(&cookie) {
         response.headers_mut().append(header::SET_COOKIE, cookie);
     }
@@ -254,10 +254,11 @@ fn cookie_name(is_https: bool, login: &RecordKey) -> String {
     format!("{prefix}waxseal-login-{name}")
 }
 
-fn set_cookie(service: &Service, login: &RecordKey, value: &str) -> String {
+/// It lives as long as its log-in, so that those of abandoned log-ins do not pile up.
+fn set_cookie(service: &Service, login: &RecordKey, value: &str, seconds: u64) -> String {
     let is_https = service.config.is_https();
     let name = cookie_name(is_https, login);
-    let attributes = "HttpOnly; SameSite=Lax";
+    let attributes = format!("Max-Age={seconds}; HttpOnly; SameSite=Lax");
     if is_https {
         format!("{name}={value}; Path=/; Secure; {attributes}")
     } else {
@@ -267,16 +268,18 @@ fn set_cookie(service: &Service, login: &RecordKey, value: &str) -> String {
     }
 }
 
-/// The cookie of a log-in, if there is exactly one: a second one was planted.
-fn read_cookie(headers: &HeaderMap, login: &RecordKey) -> Option<String> {
-    let names = [cookie_name(false, login), cookie_name(true, login)];
+/// The cookie of a log-in, if there is exactly one: a second one was planted. Under https only the
+/// name with the prefix counts: another host of the domain may plant one without, and so put a
+/// log-in of its own, a device's for instance, into somebody's browser.
+fn read_cookie(service: &Service, headers: &HeaderMap, login: &RecordKey) -> Option<String> {
+    let expected = cookie_name(service.config.is_https(), login);
     let mut found = headers
         .get_all(header::COOKIE)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(';'))
         .filter_map(|pair| pair.trim().split_once('='))
-        .filter(|(name, _)| names.iter().any(|known| known == name))
+        .filter(|(name, _)| *name == expected)
         .map(|(_, value)| value.to_owned());
     match (found.next(), found.next()) {
         (Some(value), None) => Some(value),
@@ -291,27 +294,45 @@ struct OfLogin {
 }
 
 impl OfLogin {
-    fn new(parameters: &Parameters, headers: &HeaderMap) -> Self {
+    fn new(service: &Service, parameters: &Parameters, headers: &HeaderMap) -> Self {
         let request = parameters.value("request").unwrap_or_default().to_owned();
-        let cookie = read_cookie(headers, &login_key(&request));
+        let cookie = read_cookie(service, headers, &login_key(&request));
         Self { request, cookie }
     }
 }
 
-impl<S: Sync> FromRequestParts<S> for OfLogin {
+impl FromRequestParts<Arc<Service>> for OfLogin {
     type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+    async fn from_request_parts(
+        parts: &mut Parts,
+        service: &Arc<Service>,
+    ) -> Result<Self, Infallible> {
         let query = parts.uri.query().unwrap_or_default();
         let parameters = Parameters::parse(query.as_bytes()).unwrap_or_default();
-        Ok(Self::new(&parameters, &parts.headers))
+        Ok(Self::new(service, &parameters, &parts.headers))
     }
 }
 
-fn form_of_login(headers: &HeaderMap, body: &[u8]) -> Option<(Parameters, OfLogin)> {
-    let form = Parameters::parse(body).ok()?;
-    let login = OfLogin::new(&form, headers);
+fn form_of_login(
+    service: &Service,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Option<(Parameters, OfLogin)> {
+    let form = Parameters::parse(body)
+        .ok()
+        .filter(|_| !is_from_elsewhere(service, headers))?;
+    let login = OfLogin::new(service, &form, headers);
     Some((form, login))
+}
+
+/// Whether a page of another origin has sent a form: it would put words into a person's mouth, and
+/// jump over what our own page before it says. Browsers name the origin of every such form; on
+/// loopback, where there are several names for one origin, the chassis checks them.
+fn is_from_elsewhere(service: &Service, headers: &HeaderMap) -> bool {
+    let own = service.config.origin();
+    let mut origins = headers.get_all(header::ORIGIN).iter();
+    service.config.is_https() && origins.any(|origin| origin.as_bytes() != own.as_bytes())
 }
 
 /// Who asks: the connection's address, or what the proxy in front says.

@@ -8,10 +8,10 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use super::{
-    Broker, OfLogin, Peer, ended, first_page, form_of_login, oauth, page_url, pages, see_other,
-    with_cookie,
+    Broker, OfLogin, Peer, ended, first_page, form_of_login, is_from_elsewhere, oauth, page_url,
+    pages, see_other, with_cookie,
 };
-use crate::device::{DEVICE_LIFE, DeviceCodes, DeviceRefusal, POLL_INTERVAL};
+use crate::device::{DEVICE_LIFE, DeviceCodes, DeviceRefusal, POLL_INTERVAL, UserCode};
 use crate::login::Outcome;
 use crate::parameters::Parameters;
 use crate::service::{Refusal, Service};
@@ -76,14 +76,24 @@ pub(super) async fn page(State(service): Broker, RawQuery(query): RawQuery) -> R
     let query = Parameters::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
     let typed = query.value("user_code").unwrap_or_default();
     // What is no code is not shown: it came with somebody's link.
-    let typed = crate::device::UserCode::typed(typed).map(|code| code.grouped());
+    let typed = UserCode::typed(typed).map(|code| code.grouped());
     pages::type_code(&service, typed.as_deref().unwrap_or_default(), None)
 }
 
 /// A code was typed: this browser gets a log-in for its device, to agree to.
-pub(super) async fn verify(State(service): Broker, peer: Peer, body: Bytes) -> Response {
+pub(super) async fn verify(
+    State(service): Broker,
+    peer: Peer,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     let form = Parameters::parse(&body).unwrap_or_default();
     let typed = form.value("user_code").unwrap_or_default();
+    if is_from_elsewhere(&service, &headers) {
+        // As if by a link: the code is shown, and whoever looks at it goes on or does not.
+        let typed = UserCode::typed(typed).map(|code| code.grouped());
+        return pages::type_code(&service, typed.as_deref().unwrap_or_default(), None);
+    }
     match service.type_user_code(typed, peer.of(&service)).await {
         Ok(begun) => {
             let url = page_url(&service, CONFIRM, begun.request.expose());
@@ -105,7 +115,7 @@ pub(super) async fn confirm_page(State(service): Broker, peer: Peer, login: OfLo
 
 /// Takes the answer: the log-in begins, or the device is told no.
 pub(super) async fn confirm(State(service): Broker, headers: HeaderMap, body: Bytes) -> Response {
-    let Some((form, login)) = form_of_login(&headers, &body) else {
+    let Some((form, login)) = form_of_login(&service, &headers, &body) else {
         return pages::refusal(&service, "", None, &Refusal::UnknownLogin);
     };
     let cookie = login.cookie.as_deref();

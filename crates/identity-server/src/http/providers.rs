@@ -57,7 +57,7 @@ pub(super) async fn arrive(
 ) -> Response {
     let query = query.unwrap_or_default();
     let peer = peer.of(&service);
-    let cookie_of = |login: &crate::RecordKey| read_cookie(&headers, login);
+    let cookie_of = |login: &crate::RecordKey| read_cookie(&service, &headers, login);
     let arrival = service
         .arrive(&provider, query.as_bytes(), cookie_of, peer)
         .await;
@@ -101,7 +101,7 @@ pub(super) async fn confirm(
     headers: HeaderMap,
     body: axum::body::Bytes,
 ) -> Response {
-    let Some((_, login)) = form_of_login(&headers, &body) else {
+    let Some((_, login)) = form_of_login(&service, &headers, &body) else {
         return pages::refusal(&service, "", None, &Refusal::UnknownLogin);
     };
     let cookie = login.cookie.as_deref();
