@@ -37,7 +37,7 @@ pub(crate) struct BanRecord {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BanTarget {
-    /// An address, in its normal form, through whatever connector.
+    /// An address, through whatever connector, in whatever case and with whatever tag (`+tag`).
     Address(EmailAddress),
     /// An account: one person at one connector, whatever the address.
     Account(AccountId),
@@ -79,7 +79,7 @@ impl BanTarget {
 
     pub(crate) fn key(&self) -> RecordKey {
         match self {
-            Self::Address(address) => ban_of_address(address.as_str()),
+            Self::Address(address) => ban_named(&address.as_str().to_ascii_lowercase()),
             Self::Account(id) => RecordKey::new(RecordKind::Ban, &[b"account", id.0.as_bytes()]),
         }
     }
@@ -106,9 +106,38 @@ fn account_key(identity: &Proven) -> RecordKey {
     RecordKey::new(RecordKind::Account, &parts)
 }
 
-/// The key of the ban of an address in its normal form.
-pub(crate) fn ban_of_address(address: &str) -> RecordKey {
-    RecordKey::new(RecordKind::Ban, &[b"address", address.as_bytes()])
+fn ban_named(spelling: &str) -> RecordKey {
+    RecordKey::new(RecordKind::Ban, &[b"address", spelling.as_bytes()])
+}
+
+/// Under which spellings a ban of an address may stand. Mail servers take `YOU@` and `you+x@` to
+/// the mailbox of `you@`, so who is banned there could go on under as many names as he likes.
+pub(crate) fn ban_spellings(address: &str) -> Vec<String> {
+    let (lower, mailbox) = (address.to_ascii_lowercase(), mailbox(address));
+    if lower == mailbox {
+        vec![lower]
+    } else {
+        vec![lower, mailbox]
+    }
+}
+
+/// The keys of bans that an address may be under.
+pub(crate) fn bans_of_address(address: &str) -> Vec<RecordKey> {
+    let spellings = ban_spellings(address);
+    spellings.iter().map(|text| ban_named(text)).collect()
+}
+
+/// The mailbox that an address most likely reaches: without case, and without a tag (RFC 5233).
+/// For bans and limits alone; in tokens two spellings are two people.
+pub(crate) fn mailbox(address: &str) -> String {
+    let lower = address.to_ascii_lowercase();
+    match lower.split_once('@') {
+        Some((local, domain)) => match local.split_once('+') {
+            Some((local, _)) if !local.is_empty() => format!("{local}@{domain}"),
+            _ => lower,
+        },
+        None => lower,
+    }
 }
 
 /// Whether a ban is there; the store leaves out those that have ended.
@@ -117,12 +146,14 @@ pub(crate) fn is_banned(slot: Option<&Slot>) -> bool {
     slot.is_some_and(|slot| slot.record.is_some())
 }
 
+/// The account, and every ban that it may be under.
 fn keys_of(identity: &Proven) -> Vec<RecordKey> {
-    vec![
-        ban_of_address(&identity.email),
-        BanTarget::Account(AccountId::of(identity)).key(),
+    let mut keys = vec![
         account_key(identity),
-    ]
+        BanTarget::Account(AccountId::of(identity)).key(),
+    ];
+    keys.extend(bans_of_address(&identity.email));
+    keys
 }
 
 impl Service {
@@ -137,7 +168,7 @@ impl Service {
             &*self.context.store,
             keys_of(identity),
             self.now(),
-            |slots| slots.iter().take(2).any(|slot| is_banned(Some(slot))),
+            |slots| slots.iter().skip(1).any(|slot| is_banned(Some(slot))),
         );
         let banned = judged.await?;
         if banned {
@@ -156,10 +187,10 @@ impl Service {
         let now = self.now();
         let kept = identity.clone();
         let admitted = transact(&*self.context.store, keys_of(identity), now, move |slots| {
-            let [of_address, of_account, account] = slots else {
+            let Some((account, bans)) = slots.split_first_mut() else {
                 return false;
             };
-            if is_banned(Some(of_address)) || is_banned(Some(of_account)) {
+            if bans.iter().any(|ban| is_banned(Some(ban))) {
                 return false;
             }
             let seconds = now.unix_seconds();
@@ -226,6 +257,20 @@ mod tests {
         ] {
             check(bad, None);
         }
+    }
+
+    #[test]
+    fn spellings_of_one_mailbox() {
+        let check = |address: &str, expected: &str| assert_eq!(mailbox(address), expected);
+        check("you@example.com", "you@example.com");
+        check("YOU+a+b@example.com", "you@example.com");
+        check("+you@example.com", "+you@example.com");
+        check("", "");
+        assert_eq!(ban_spellings("You@a.example"), ["you@a.example"]);
+        assert_eq!(
+            ban_spellings("You+X@a.example"),
+            ["you+x@a.example", "you@a.example"]
+        );
     }
 
     #[test]

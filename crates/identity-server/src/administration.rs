@@ -5,10 +5,10 @@ use std::sync::Arc;
 use serde::Serialize;
 use waxseal_crypto::{Clock, Time};
 
-use crate::account::{AccountId, AccountRecord, BanRecord, BanTarget};
+use crate::account::{AccountId, AccountRecord, BanRecord, BanTarget, ban_spellings};
 use crate::audit::{AuditLog, Entry};
 use crate::login::LOGIN_LIFE;
-use crate::records::{Login, NEVER, write};
+use crate::records::{Link, Login, NEVER, write};
 use crate::{Found, RecordKind, Store, StoreError, transact};
 
 /// How many records are read at once.
@@ -90,7 +90,9 @@ impl Administration {
     /// [`StoreError`].
     pub async fn users(&self) -> Result<Vec<Account>, StoreError> {
         let bans = self.bans().await?;
-        let is_banned = |target: &str| bans.iter().any(|ban| ban.target == target);
+        let targets = bans.iter().map(|ban| ban.target.to_ascii_lowercase());
+        let targets: Vec<_> = targets.collect();
+        let is_banned = |names: &[String]| names.iter().any(|name| targets.contains(name));
         let mut accounts = Vec::new();
         for found in self.all(RecordKind::Account).await? {
             let Ok(record) = serde_json::from_slice::<AccountRecord>(&found.bytes) else {
@@ -98,7 +100,8 @@ impl Administration {
             };
             let id = AccountId::of(&record.identity).as_str().to_owned();
             accounts.push(Account {
-                banned: is_banned(&id) || is_banned(&record.identity.email),
+                banned: is_banned(std::slice::from_ref(&id))
+                    || is_banned(&ban_spellings(&record.identity.email)),
                 id,
                 email: record.identity.email,
                 connector_id: record.identity.connector_id,
@@ -181,8 +184,9 @@ impl Administration {
         Ok(bans)
     }
 
-    /// Bans somebody, until then or for good, and ends what log-ins they have begun. Whoever had
-    /// a ban has this one now.
+    /// Bans somebody, until then or for good, and ends what log-ins they have begun. Accounts that
+    /// have confirmed the address stand for it no more, also after the ban: by then the mailbox may
+    /// be somebody else's. Whoever had a ban has this one now.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -205,7 +209,10 @@ impl Administration {
         });
         banned.await?;
         if let BanTarget::Address(address) = target {
-            self.end_sessions_of(address.as_str()).await?;
+            let banned = address.as_str().to_ascii_lowercase();
+            let is_of = |found: &str| ban_spellings(found).contains(&banned);
+            self.end_sessions_of(is_of).await?;
+            self.forget_links_of(is_of).await?;
         }
         self.note("ban", Some(target));
         Ok(())
@@ -230,11 +237,21 @@ impl Administration {
         Ok(lifted)
     }
 
-    async fn end_sessions_of(&self, address: &str) -> Result<(), StoreError> {
+    async fn end_sessions_of(&self, is_of: impl Fn(&str) -> bool) -> Result<(), StoreError> {
         for found in self.all(RecordKind::Login).await? {
             let login = serde_json::from_slice::<Login>(&found.bytes).ok();
             let challenge = login.and_then(|login| login.challenge);
-            if challenge.is_some_and(|challenge| challenge.address == address) {
+            if challenge.is_some_and(|challenge| is_of(&challenge.address)) {
+                self.remove(found).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn forget_links_of(&self, is_of: impl Fn(&str) -> bool) -> Result<(), StoreError> {
+        for found in self.all(RecordKind::Link).await? {
+            let link = serde_json::from_slice::<Link>(&found.bytes).ok();
+            if link.is_some_and(|link| is_of(&link.email)) {
                 self.remove(found).await?;
             }
         }

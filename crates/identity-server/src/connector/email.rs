@@ -8,7 +8,7 @@ use waxseal_crypto::{Digest, Time, sha256};
 use waxseal_identity::EmailAddress;
 
 use super::provider::link_key;
-use crate::account::{ban_of_address, is_banned};
+use crate::account::{bans_of_address, is_banned, mailbox};
 use crate::grant::{grant_key, write_grant};
 use crate::limits::{
     ATTEMPTS_PER_CODE, CODES_PER_ADDRESS, CODES_PER_PEER, FAILURES_IN_ALL, FAILURES_PER_ADDRESS,
@@ -61,15 +61,15 @@ impl Service {
             expires: now.checked_add(CODE_LIFE).unwrap_or(now).unix_seconds(),
             attempts_left: ATTEMPTS_PER_CODE,
         };
-        let keys = vec![
+        let mut keys = vec![
             key,
-            CODES_PER_ADDRESS.key(address.as_str()),
+            CODES_PER_ADDRESS.key(&mailbox(address.as_str())),
             CODES_PER_PEER.key(&peer_name(peer)),
-            ban_of_address(address.as_str()),
         ];
+        keys.extend(bans_of_address(address.as_str()));
         let (cookie, limited) = (cookie.map(str::to_owned), !self.config.is_outbox());
         let outcome = transact(&*self.context.store, keys, now, move |slots| {
-            let [login, of_address, of_peer, ban] = slots else {
+            let [login, of_address, of_peer, bans @ ..] = slots else {
                 return Err(Refusal::UnknownLogin);
             };
             let mut owned = own(read(Some(login)), cookie.as_deref(), now)?;
@@ -85,7 +85,7 @@ impl Service {
                 CODES_PER_ADDRESS.note(Some(of_address), now);
                 CODES_PER_PEER.note(Some(of_peer), now);
             }
-            let banned = is_banned(Some(ban));
+            let banned = bans.iter().any(|ban| is_banned(Some(ban)));
             if banned || !admitted {
                 challenge.mac = void;
             }
@@ -161,7 +161,7 @@ impl Service {
         let code = Secret::generate(&*self.context.random)?;
         let mut keys = vec![
             key,
-            FAILURES_PER_ADDRESS.key(&address),
+            FAILURES_PER_ADDRESS.key(&mailbox(&address)),
             FAILURES_PER_PEER.key(&peer_name(peer)),
             FAILURES_IN_ALL.key(""),
             grant_key(code.expose()),
