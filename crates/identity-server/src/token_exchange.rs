@@ -10,6 +10,7 @@ use waxseal_transport::is_loopback;
 
 use crate::client::{Caller, PublicClient};
 use crate::config::{Config, ConfigError, is_domain};
+use crate::connector::ConnectorConfig;
 use crate::grant::TokenRefusal;
 use crate::limits::EXCHANGES_PER_ACCOUNT;
 use crate::parameters::Parameters;
@@ -74,7 +75,10 @@ impl ExchangeIssuer {
         if !urls.all(secure) || self.issuer == config.issuer {
             return Err(ConfigError::ExchangeIssuer { issuer: issuer() });
         }
-        if self.allow_domains.is_empty() && config.allow_domains.is_empty() {
+        // A connector of this name has rules of its own, which nobody wants to lift by the way.
+        let is_connector = |id: &ConnectorConfig| id.connector_id() == self.issuer;
+        let ruled = config.allow_domains.is_empty() || config.connectors.iter().any(is_connector);
+        if self.allow_domains.is_empty() && ruled {
             return Err(ConfigError::ExchangeOpen { issuer: issuer() });
         }
         match self.allow_domains.iter().find(|name| !is_domain(name)) {
@@ -191,7 +195,13 @@ impl Service {
         let configured = self.config.token_exchange.iter();
         let configured = configured.clone().find(|row| row.issuer == issuer);
         let allowed = configured.map_or(&[][..], |row| &row.allow_domains);
-        if !self.config.admits_for(email.domain(), allowed) {
+        // Who is denied at a connector does not come in by its tokens (GHSA-7qjx-gp9h-65qj).
+        let denied = |config: &ConnectorConfig| {
+            config.connector_id() == issuer && config.denies(email.domain())
+        };
+        if self.config.connectors.iter().any(denied)
+            || !self.config.admits_for(email.domain(), allowed)
+        {
             return Err(TokenRefusal::ForeignToken);
         }
         Ok(Proven {

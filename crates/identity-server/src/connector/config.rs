@@ -257,7 +257,12 @@ impl ConnectorConfig {
         } else {
             &self.allow_domains
         };
-        lists(allowed) && !lists(denied) && !lists(&self.deny_domains)
+        lists(allowed) && !lists(denied) && !self.denies(domain)
+    }
+
+    /// Whether this connector's own list keeps addresses of this domain out.
+    pub(crate) fn denies(&self, domain: &str) -> bool {
+        self.deny_domains.iter().any(|listed| listed == domain)
     }
 
     /// Checks the rules that hold for one connector alone.
