@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use url::Url;
 use waxseal_crypto::{Random, RandomError, Time};
+use waxseal_identity::MAX_EMAIL;
 
 use crate::client::{Redirect, is_code_challenge, is_known};
 use crate::parameters::Parameters;
@@ -146,7 +147,7 @@ impl Service {
             state: echoed.map(str::to_owned),
             nonce: text("nonce"),
             code_challenge: text("code_challenge").unwrap_or_default(),
-            login_hint: text("login_hint"),
+            login_hint: text("login_hint").filter(|hint| hint.len() <= MAX_EMAIL),
             browser: begun.cookie.digest(),
             expires: expires.unix_seconds(),
             challenge: None,

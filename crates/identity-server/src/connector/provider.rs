@@ -119,7 +119,8 @@ impl Service {
             // Another browser changes nothing: the visit stays for the one that began it.
             let mut login = own(read(Some(old)), cookie.as_deref(), now)?;
             (visit.record, old.record) = (None, None);
-            (login.browser, login.arrived) = (browser, None);
+            // A code that was sent is bound to the log-in's old name, and so is void.
+            (login.browser, login.arrived, login.challenge) = (browser, None, None);
             let expires = login.expires;
             write(Some(new), &login, expires);
             Ok(login)

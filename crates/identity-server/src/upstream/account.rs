@@ -17,6 +17,9 @@ const MAX_USER_ID: usize = 255;
 /// Addresses that receive no mail: nobody could be asked whether one is theirs.
 const NO_MAILBOX: &str = "users.noreply.github.com";
 
+/// The tenant of all personal accounts: everybody is in it, and nobody its administrator.
+const MICROSOFT_CONSUMERS: &str = "9188040d-6c67-4c5b-b112-36a304b66dad";
+
 /// An account at a provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Account {
@@ -157,7 +160,8 @@ fn microsoft_vouches(config: &ConnectorConfig, claims: &VerifiedClaims) -> bool 
         Value::String(text) => matches!(text.as_str(), "1" | "true" | "True"),
         _ => false,
     });
-    owner.unwrap_or(config.tenant.is_some())
+    let one_tenant = config.tenant.as_deref();
+    owner.unwrap_or(one_tenant.is_some_and(|tenant| tenant != MICROSOFT_CONSUMERS))
 }
 
 /// The primary address, if it is verified; `/user` has an address too, which is neither.

@@ -29,12 +29,12 @@ async fn ask_with(world: &World, changes: &[(&str, &str)]) -> Answer {
 }
 
 /// A device's codes.
-struct Codes {
-    device: String,
-    user: String,
+pub(crate) struct Codes {
+    pub(crate) device: String,
+    pub(crate) user: String,
 }
 
-async fn ask(world: &World) -> Codes {
+pub(crate) async fn ask(world: &World) -> Codes {
     let answer = ask_with(world, &[]).await;
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
     assert_eq!(answer.header("cache-control"), "no-store");
@@ -46,7 +46,7 @@ async fn ask(world: &World) -> Codes {
 }
 
 /// One poll, byte for byte as cosign makes it: no client, and the scope twice.
-async fn poll(world: &World, codes: &Codes) -> Answer {
+pub(crate) async fn poll(world: &World, codes: &Codes) -> Answer {
     poll_with(world, &codes.device, &Pkce::default().verifier, &[]).await
 }
 
@@ -94,7 +94,7 @@ async fn answer_page(world: &World, browser: &mut Browser, request: &str, answer
 }
 
 /// Types the code, agrees, and asks for a code by mail.
-async fn on_the_way(world: &World, user_code: &str) -> (Browser, String) {
+pub(crate) async fn on_the_way(world: &World, user_code: &str) -> (Browser, String) {
     let mut browser = Browser::default();
     let request = type_code(world, &mut browser, user_code).await;
     let agreed = answer_page(world, &mut browser, &request, "continue").await;

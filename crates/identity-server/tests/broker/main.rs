@@ -9,6 +9,7 @@
     reason = "tests"
 )]
 
+mod attacks;
 mod authorize;
 mod check;
 mod device;

@@ -166,7 +166,7 @@ async fn cookies_are_bound_to_one_log_in() {
     let cookie = answer.header("set-cookie");
     assert!(cookie.starts_with("waxseal-login-"), "{cookie}");
     assert!(
-        cookie.ends_with("; Path=/auth; HttpOnly; SameSite=Lax"),
+        cookie.ends_with("; Path=/auth; Max-Age=900; HttpOnly; SameSite=Lax"),
         "{cookie}"
     );
     let mut browser = Browser::default();
@@ -193,7 +193,7 @@ async fn over_tls_cookies_belong_to_the_host() {
     let cookie = answer.header("set-cookie");
     assert!(cookie.starts_with("__Host-waxseal-login-"), "{cookie}");
     assert!(
-        cookie.ends_with("; Path=/; Secure; HttpOnly; SameSite=Lax"),
+        cookie.ends_with("; Path=/; Secure; Max-Age=900; HttpOnly; SameSite=Lax"),
         "{cookie}"
     );
 }

@@ -39,7 +39,7 @@ fn claims() -> Value {
         "email": "robot@example.com", "email_verified": true})
 }
 
-async fn sign(claims: &Value) -> String {
+pub(crate) async fn sign(claims: &Value) -> String {
     let signer = signer();
     let jwk = Jwk::new(signer.public_key().clone(), JwsAlgorithm::Rs256).unwrap();
     let payload = serde_json::to_vec(claims).unwrap();

@@ -1,0 +1,321 @@
+//! Attacks that went through once.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode, header};
+use serde_json::json;
+use waxseal_crypto::Clock;
+use waxseal_identity_server::{
+    Administration, BanTarget, Config, ConfigError, ConnectorKind, ExchangeIssuer, MailConfig,
+    Store,
+};
+
+use crate::device::{ask, on_the_way, poll};
+use crate::provider::{connector, of_kind, site, state_of, with};
+use crate::world::{Answer, Browser, Pkce, World, encode, outbox, post, smtp, world};
+
+const YOU: &str = "you@example.com";
+
+async fn ban(world: &World, target: &str) -> Administration {
+    let store: Arc<dyn Store> = world.store.clone();
+    let clock: Arc<dyn Clock> = world.clock.clone();
+    let operator = Administration::new(store, clock, world.audit.clone());
+    let target = BanTarget::parse(target).unwrap();
+    operator.ban(&target, None, None).await.unwrap();
+    operator
+}
+
+/// The attacker asks for a device code, agrees to it in his own browser, and puts that browser's
+/// cookie, from a host beside the broker's, into his victim's. A page of the log-in is all that
+/// the victim would see.
+#[tokio::test]
+async fn another_host_of_the_domain_plants_a_device_log_in() {
+    let mut config = smtp();
+    config.issuer = "https://id.example/auth".to_owned();
+    let world = world(config).await;
+    let codes = ask(&world).await;
+    let (attacker, request) = on_the_way(&world, &codes.user).await;
+    let (name, value) = attacker.cookies.iter().next().unwrap();
+    let page = format!("/auth/auth/email?request={request}");
+    let with_cookie = |cookie: String| {
+        let request = Request::get(&page).header(header::COOKIE, cookie);
+        world.send(request.body(Body::empty()).unwrap())
+    };
+    let before = world.mail_count().await;
+    let own = with_cookie(format!("{name}={value}")).await;
+    assert_eq!(own.status, StatusCode::OK);
+    // That host cannot set a cookie whose name has the prefix.
+    let planted = name.strip_prefix("__Host-").unwrap();
+    let answer = with_cookie(format!("{planted}={value}")).await;
+    assert_eq!(answer.status, StatusCode::FORBIDDEN, "{}", answer.body);
+    let form = encode(&[("request", request.as_str()), ("email", YOU)]);
+    let mut ask = post("/auth/auth/email", &form);
+    let cookie = format!("{planted}={value}").parse().unwrap();
+    ask.headers_mut().insert(header::COOKIE, cookie);
+    assert_eq!(world.send(ask).await.status, StatusCode::FORBIDDEN);
+    assert_eq!(world.mail_count().await, before);
+    assert_eq!(
+        poll(&world, &codes).await.json()["error"],
+        json!("authorization_pending")
+    );
+}
+
+/// A page that posts the code of its own device would bring its visitor to the last question at
+/// once, past the page that has him compare the code.
+#[tokio::test]
+async fn a_page_elsewhere_types_the_code_of_its_device() {
+    let mut config = smtp();
+    config.issuer = "https://id.example/auth".to_owned();
+    let world = world(config).await;
+    let codes = ask(&world).await;
+    let form = encode(&[("user_code", codes.user.as_str())]);
+    let typed = |origin: &str| {
+        let mut request = post("/auth/device/auth/verify_code", &form);
+        let origin = origin.parse().unwrap();
+        request.headers_mut().insert(header::ORIGIN, origin);
+        world.send(request)
+    };
+    for origin in [
+        "https://evil.example",
+        "null",
+        "http://id.example",
+        "https://id.example.evil.example",
+    ] {
+        let answer = typed(origin).await;
+        assert_eq!(answer.status, StatusCode::OK, "{origin}");
+        assert!(answer.body.contains("Compare this code"), "{origin}");
+        assert_eq!(answer.header("set-cookie"), "", "{origin}");
+    }
+    let own = typed("https://id.example").await;
+    assert!(own.header("location").contains("/device/confirm?request="));
+    // The same for every other form, whatever cookies come along.
+    let mut browser = Browser::default();
+    let request = browser.begin(&world, &Pkce::default().query()).await;
+    let form = encode(&[("request", request.as_str()), ("email", YOU)]);
+    let mut asked = post("/auth/auth/email", &form);
+    let origin = "https://evil.example".parse().unwrap();
+    asked.headers_mut().insert(header::ORIGIN, origin);
+    let answer = browser.send(&world, asked).await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+    assert_eq!(world.mail_count().await, 0);
+}
+
+/// And on http a cookie of the other name counts no more either.
+#[tokio::test]
+async fn a_log_in_has_one_cookie_name() {
+    let world = world(outbox()).await;
+    let mut browser = Browser::default();
+    let request = browser.begin(&world, &Pkce::default().query()).await;
+    let (name, value) = browser.cookies.drain().next().unwrap();
+    browser.cookies.insert(format!("__Host-{name}"), value);
+    let answer = browser.ask(&world, &request, YOU).await;
+    assert_eq!(answer.status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn a_banned_person_comes_back_by_another_spelling() {
+    for spelling in [
+        "YOU@example.com",
+        "you+x@example.com",
+        "You+X+y@EXAMPLE.com",
+    ] {
+        let mailed = world(smtp()).await;
+        ban(&mailed, YOU).await;
+        let mut browser = Browser::default();
+        let request = browser.begin(&mailed, &Pkce::default().query()).await;
+        browser.ask(&mailed, &request, spelling).await;
+        assert_eq!(mailed.mail_count().await, 0, "{spelling}");
+
+        let world = world(outbox()).await;
+        let code = world.log_in(spelling).await;
+        ban(&world, YOU).await;
+        let answer = world.token(&Pkce::default().form(&code)).await;
+        assert_eq!(answer.json()["error"], json!("invalid_grant"), "{spelling}");
+    }
+    // A ban of one tag is of that tag alone.
+    let world = world(outbox()).await;
+    world.tokens("you+robot@example.com").await;
+    let code = world.log_in("you+robot@example.com").await;
+    let operator = ban(&world, "You+Robot@example.com").await;
+    assert!(operator.users().await.unwrap()[0].banned);
+    world.tokens(YOU).await;
+    world.tokens("you+else@example.com").await;
+    let answer = world.token(&Pkce::default().form(&code)).await;
+    assert_eq!(answer.json()["error"], json!("invalid_grant"));
+}
+
+#[tokio::test]
+async fn a_mailbox_is_flooded_under_many_spellings() {
+    let world = world(smtp()).await;
+    let mut browser = Browser::default();
+    let request = browser.begin(&world, &Pkce::default().query()).await;
+    let first = browser.ask(&world, &request, YOU).await;
+    assert_eq!(first.status, StatusCode::SEE_OTHER);
+    for spelling in ["You@example.com", "you+1@example.com", "yOU+2@example.com"] {
+        let answer = browser.ask(&world, &request, spelling).await;
+        assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS, "{spelling}");
+    }
+    assert_eq!(world.mail_count().await, 1);
+}
+
+/// A mailbox gets a new owner. The ban that kept the old one out is lifted, and with it must not
+/// come back the account that the old one had confirmed for it.
+#[tokio::test]
+async fn a_link_outlives_the_ban_of_its_address() {
+    let (world, provider) = site(&connector(ConnectorKind::Facebook)).await;
+    let visit = async || {
+        let mut browser = Browser::default();
+        let answer = browser.visit(&world, &provider, "facebook").await;
+        (browser, answer)
+    };
+    let (mut browser, answer) = visit().await;
+    let request = answer
+        .parameter("request")
+        .expect("an address is to be confirmed");
+    browser.prove(&world, &request, YOU).await;
+    let (_, answer) = visit().await;
+    assert!(
+        answer.parameter("code").is_some(),
+        "the account stands for the address"
+    );
+    let operator = ban(&world, "YOU@example.com").await;
+    let target = BanTarget::parse(YOU).unwrap();
+    assert!(operator.unban(&target).await.unwrap());
+    let (_, answer) = visit().await;
+    assert_eq!(
+        answer.parameter("code"),
+        None,
+        "it has to be confirmed anew"
+    );
+    assert!(answer.header("location").contains("/auth/email"));
+}
+
+const GOOGLE: &str = "https://accounts.google.com";
+
+async fn exchanged(world: &World, token: &str) -> Answer {
+    let form = [
+        (
+            "grant_type",
+            "urn:ietf:params:oauth:grant-type:token-exchange",
+        ),
+        ("client_id", "sigstore"),
+        ("subject_token", token),
+        (
+            "subject_token_type",
+            "urn:ietf:params:oauth:token-type:id_token",
+        ),
+    ];
+    world.token(&form).await
+}
+
+/// GHSA-7qjx-gp9h-65qj: what a connector forbids is not to be had by exchange.
+#[tokio::test]
+async fn s_39_an_exchange_goes_round_the_rules_of_a_connector() {
+    let mut google = connector(ConnectorKind::Google);
+    google.allow_domains = vec!["*".to_owned()];
+    google.deny_domains = vec!["left.example".to_owned()];
+    let configure = |allow: &[&str]| -> Config {
+        let mut config = with(std::slice::from_ref(&google));
+        config.mail = MailConfig::None;
+        config.allow_domains = vec!["*".to_owned()];
+        let mut issuer = ExchangeIssuer::new(GOOGLE);
+        issuer.allow_domains = allow.iter().map(|name| (*name).to_owned()).collect();
+        config.token_exchange.push(issuer);
+        config
+    };
+    // The broker's own list is not the connector's: which domains is to be said.
+    let error = configure(&[]).check().unwrap_err();
+    assert!(matches!(error, ConfigError::ExchangeOpen { .. }), "{error}");
+    let world = world(configure(&["left.example", "example.com"])).await;
+    let provider = of_kind(&google, &world);
+    provider.set(|script| script.issuer = GOOGLE.to_owned());
+    for (email, status) in [
+        ("robot@left.example", StatusCode::BAD_REQUEST),
+        ("robot@example.com", StatusCode::OK),
+    ] {
+        let token = crate::token_exchange::sign(&json!({
+            "iss": GOOGLE, "sub": "7", "aud": crate::world::ISSUER, "iat": crate::world::NOW,
+            "exp": crate::world::NOW + 600, "email": email, "email_verified": true,
+        }))
+        .await;
+        let answer = exchanged(&world, &token).await;
+        assert_eq!(answer.status, status, "{email}: {}", answer.body);
+    }
+}
+
+#[tokio::test]
+async fn a_log_in_stores_what_a_stranger_writes_only_so_far() {
+    let world = world(outbox()).await;
+    let hint = "x".repeat(6000);
+    let query = Pkce::default().query_with(&[("login_hint", &hint)]);
+    let answer = world.get(&format!("/auth/auth?{query}")).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER);
+    assert!(
+        world.store.text().len() < 4096,
+        "{}",
+        world.store.text().len()
+    );
+}
+
+/// A code that was sent before a visit to a provider counts for nothing after it, and the page
+/// does not pretend that it does.
+#[tokio::test]
+async fn a_code_from_before_a_visit_to_a_provider() {
+    let google = connector(ConnectorKind::Google);
+    let world = world(with(std::slice::from_ref(&google))).await;
+    let _provider = of_kind(&google, &world);
+    let mut browser = Browser::default();
+    let request = browser.begin(&world, &Pkce::default().query()).await;
+    browser.ask(&world, &request, YOU).await;
+    let code = world.last_code().await;
+    let url = browser.leave_from(&world, "google", &request).await;
+    let state = state_of(&url);
+    let query = [("error", "access_denied"), ("state", state.as_str())];
+    let back = browser.come_back(&world, "google", &query).await;
+    assert_eq!(back.status, StatusCode::FORBIDDEN);
+    let (_, rest) = back.body.split_once("request=").unwrap();
+    let after = rest.split(['"', '&']).next().unwrap();
+    let page = browser.type_code(&world, after, &code).await;
+    assert_eq!(page.status, StatusCode::BAD_REQUEST);
+    assert!(!page.body.contains("attempts"), "{}", page.body);
+    let page = format!("/auth/auth/email/code?request={after}");
+    let answer = browser.get(&world, &page).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER, "no code is waiting");
+}
+
+/// Everybody is in the tenant of personal accounts, with whatever address he wrote there.
+#[tokio::test]
+async fn the_tenant_of_personal_accounts_passes_for_an_organization() {
+    let mut config = connector(ConnectorKind::Microsoft);
+    config.tenant = Some("9188040d-6c67-4c5b-b112-36a304b66dad".to_owned());
+    let (world, provider) = site(&config).await;
+    let answer = Browser::default()
+        .visit(&world, &provider, "microsoft")
+        .await;
+    assert_eq!(answer.status, StatusCode::FORBIDDEN, "{}", answer.body);
+    provider.set(|script| script.claims["xms_edov"] = json!(true));
+    let answer = Browser::default()
+        .visit(&world, &provider, "microsoft")
+        .await;
+    assert!(answer.parameter("code").is_some());
+}
+
+/// A provider may not send the broker's own requests to what runs beside the broker.
+#[tokio::test]
+async fn s_31_a_provider_s_discovery_points_at_this_machine() {
+    let mut oidc = connector(ConnectorKind::Oidc);
+    oidc.issuer = Some("https://id.example".to_owned());
+    let (world, provider) = site(&oidc).await;
+    provider.set(|script| {
+        script.discovery = json!({"token_endpoint": "http://127.0.0.1:2019/load"});
+    });
+    let query = Pkce::default().query();
+    let mut browser = Browser::default();
+    let begun = browser.get(&world, &format!("/auth/auth?{query}")).await;
+    let page = begun.header("location").to_owned();
+    let answer = browser.get(&world, &page).await;
+    assert_eq!(answer.status, StatusCode::BAD_GATEWAY, "{}", answer.body);
+    let seen = world.internet.seen.lock().unwrap().join("\n");
+    assert!(!seen.contains("127.0.0.1"), "{seen}");
+}
