@@ -8,6 +8,7 @@ use redb::{
     Database, ReadableDatabase as _, ReadableTable as _, ReadableTableMetadata as _,
     TableDefinition,
 };
+use tokio::sync::Semaphore;
 use waxseal_crypto::{BoxFuture, Time};
 use waxseal_identity_server::{Change, Found, RecordKey, RecordKind, Slot, Store, StoreError};
 
@@ -25,6 +26,10 @@ const EXPIRY: TableDefinition<'_, (i64, &Key), ()> = TableDefinition::new("expir
 /// Most records that one transaction of a sweep removes; others come between.
 const SWEEP_BATCH: usize = 1000;
 
+/// Most threads that work on the file, or wait for their turn: they run one after the other anyway,
+/// and the threads are those of the whole process.
+const MAX_THREADS: usize = 8;
+
 /// The broker's records in one file that one process holds.
 ///
 /// Every transaction is a write transaction of redb: they run one after the other, and each is on
@@ -32,6 +37,7 @@ const SWEEP_BATCH: usize = 1000;
 #[derive(Debug)]
 pub struct IdentityStore {
     database: Arc<Database>,
+    threads: Arc<Semaphore>,
 }
 
 impl IdentityStore {
@@ -43,6 +49,7 @@ impl IdentityStore {
         let database = open_database(path)?;
         Ok(Self {
             database: Arc::new(database),
+            threads: Arc::new(Semaphore::new(MAX_THREADS)),
         })
     }
 
@@ -75,9 +82,16 @@ impl IdentityStore {
         &self,
         work: impl FnOnce(&Database) -> Result<T, redb::Error> + Send + 'static,
     ) -> BoxFuture<'_, Result<T, StoreError>> {
-        let database = Arc::clone(&self.database);
+        let (database, threads) = (Arc::clone(&self.database), Arc::clone(&self.threads));
         Box::pin(async move {
-            let done = tokio::task::spawn_blocking(move || work(&database)).await;
+            let turn = threads.acquire_owned().await;
+            let turn = turn.map_err(|error| StoreError(Box::new(error)))?;
+            let work = move || {
+                // Kept to the end of the work, also if nobody waits for it any more.
+                let _turn = turn;
+                work(&database)
+            };
+            let done = tokio::task::spawn_blocking(work).await;
             done.map_err(|error| StoreError(Box::new(error)))?
                 .map_err(failed)
         })

@@ -104,6 +104,41 @@ async fn of_many_that_take_one_record_one_gets_it() {
     assert_eq!(won.load(Ordering::Relaxed), 1);
 }
 
+#[test]
+fn a_crowd_of_log_ins_takes_no_thread_from_the_rest_of_the_process() {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(MAX_THREADS + 1)
+        .enable_time()
+        .build()
+        .unwrap();
+    let (_folder, store) = store();
+    let store = Arc::new(store);
+    let (hold, held) = std::sync::mpsc::channel::<()>();
+    let slow = Arc::clone(&store);
+    let slow = runtime.spawn(async move {
+        let waited = transact(&*slow, vec![key("a")], at(0), move |_| held.recv().is_ok());
+        waited.await.unwrap()
+    });
+    let mut crowd = Vec::new();
+    for _ in 0..100 {
+        let store = Arc::clone(&store);
+        crowd.push(runtime.spawn(async move { get(&store, "a", at(0)).await }));
+    }
+    let other = runtime.block_on(async {
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        let limit = std::time::Duration::from_secs(5);
+        tokio::time::timeout(limit, tokio::task::spawn_blocking(|| 7)).await
+    });
+    // Before the verdict, or a refusal would hang.
+    hold.send(()).unwrap();
+    assert_eq!(other.unwrap().unwrap(), 7);
+    assert!(runtime.block_on(slow).unwrap());
+    for one in crowd {
+        assert_eq!(runtime.block_on(one).unwrap(), None);
+    }
+}
+
 #[tokio::test]
 async fn records_survive_a_restart() {
     let (folder, store) = store();
