@@ -15,7 +15,10 @@ pub(crate) use poll::PollRefusal;
 pub(crate) use user_code::UserCode;
 
 use crate::client::{Caller, PublicClient, is_code_challenge};
-use crate::limits::{DEVICES_PER_PEER, USER_CODES_IN_ALL, USER_CODES_PER_PEER, peer_name};
+use crate::limits::{
+    DEVICES_PER_PEER, USER_CODES_IN_ALL, USER_CODES_PER_PEER, USER_CODES_PER_SITE, peer_name,
+    site_name,
+};
 use crate::login::{Begun, LOGIN_LIFE, Outcome, login_key, of_browser};
 use crate::parameters::Parameters;
 use crate::records::{Device, DeviceState, Login, Proven, read, write};
@@ -158,19 +161,24 @@ impl Service {
         let keys = vec![
             user_code_key(&code),
             USER_CODES_PER_PEER.key(&peer_name(peer)),
+            USER_CODES_PER_SITE.key(&site_name(peer)),
             USER_CODES_IN_ALL.key(""),
         ];
         let found = transact(&*self.context.store, keys, now, move |slots| {
-            let [of_user, of_peer, in_all] = slots else {
+            let [of_user, of_peer, of_site, in_all] = slots else {
                 return Err(Refusal::WrongUserCode);
             };
             let wait = |retry| Refusal::TooManyUserCodes { retry };
             USER_CODES_PER_PEER
                 .admit(Some(of_peer), now)
                 .map_err(wait)?;
+            USER_CODES_PER_SITE
+                .admit(Some(of_site), now)
+                .map_err(wait)?;
             USER_CODES_IN_ALL.admit(Some(in_all), now).map_err(wait)?;
             read::<[u8; 32]>(Some(of_user)).ok_or_else(|| {
                 USER_CODES_PER_PEER.note(Some(of_peer), now);
+                USER_CODES_PER_SITE.note(Some(of_site), now);
                 USER_CODES_IN_ALL.note(Some(in_all), now);
                 Refusal::WrongUserCode
             })

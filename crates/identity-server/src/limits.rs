@@ -54,6 +54,14 @@ pub(crate) const FAILURES_PER_PEER: Limit = Limit {
     apart: 0,
 };
 
+/// Wrong codes from one site. One with IPv6 has thousands of clients' networks, and would reach the
+/// limit in all by itself, which keeps everybody out.
+pub(crate) const FAILURES_PER_SITE: Limit = Limit {
+    name: "failures per site",
+    per_hour: 100,
+    apart: 0,
+};
+
 /// Wrong codes in all: many clients against many addresses. At this rate the chance of one hit in
 /// a year is below one in two.
 pub(crate) const FAILURES_IN_ALL: Limit = Limit {
@@ -81,6 +89,13 @@ pub(crate) const DEVICES_PER_PEER: Limit = Limit {
 pub(crate) const USER_CODES_PER_PEER: Limit = Limit {
     name: "user codes per peer",
     per_hour: 20,
+    apart: 0,
+};
+
+/// The same from one site.
+pub(crate) const USER_CODES_PER_SITE: Limit = Limit {
+    name: "user codes per site",
+    per_hour: 100,
     apart: 0,
 };
 
@@ -132,6 +147,10 @@ impl Limit {
         let mut window: Window = read(slot).unwrap_or_default();
         let start = now.unix_seconds() - HOUR;
         window.times.retain(|time| *time > start);
+        // A clock that was ahead must not keep anybody out until it gets there again.
+        for time in &mut window.times {
+            *time = now.unix_seconds().min(*time);
+        }
         window
     }
 }
@@ -145,6 +164,17 @@ pub(crate) fn peer_name(peer: Option<IpAddr>) -> String {
             let [a, b, c, d, ..] = address.segments();
             format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
         }
+    }
+}
+
+/// The site that a client's address is of: with IPv6 a /48, the most that one gets (RFC 6177).
+pub(crate) fn site_name(peer: Option<IpAddr>) -> String {
+    match peer.map(|address| address.to_canonical()) {
+        Some(IpAddr::V6(address)) => {
+            let [a, b, c, ..] = address.segments();
+            format!("{a:x}:{b:x}:{c:x}::/48")
+        }
+        peer => peer_name(peer),
     }
 }
 
@@ -184,6 +214,21 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_that_was_ahead_keeps_nobody_out() {
+        let mut slot = Slot::default();
+        let ahead = 365 * 24 * 3600;
+        for minute in 0..5 {
+            CODES_PER_ADDRESS.note(Some(&mut slot), at(ahead + minute * 60));
+        }
+        let wait = |seconds| CODES_PER_ADDRESS.admit(Some(&slot), at(seconds));
+        assert_eq!(wait(0), Err(Duration::from_secs(3600)));
+        // What is noted now is written with times that have been.
+        let mut slot = slot.clone();
+        CODES_PER_ADDRESS.note(Some(&mut slot), at(0));
+        assert_eq!(CODES_PER_ADDRESS.admit(Some(&slot), at(3600)), Ok(()));
+    }
+
+    #[test]
     fn an_ipv6_client_is_its_network() {
         let check = |text: &str, expected: &str| {
             assert_eq!(peer_name(Some(text.parse().unwrap())), expected);
@@ -193,5 +238,9 @@ mod tests {
         check("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64");
         check("2001:db8:1:2::1", "2001:db8:1:2::/64");
         assert_eq!(peer_name(None), "unknown");
+        let site = |text: &str| site_name(Some(text.parse().unwrap()));
+        assert_eq!(site("2001:db8:1:2:3:4:5:6"), "2001:db8:1::/48");
+        assert_eq!(site("::ffff:192.0.2.1"), "192.0.2.1");
+        assert_eq!(site_name(None), "unknown");
     }
 }

@@ -12,7 +12,7 @@ use crate::account::{bans_of_address, is_banned, mailbox};
 use crate::grant::{grant_key, write_grant};
 use crate::limits::{
     ATTEMPTS_PER_CODE, CODES_PER_ADDRESS, CODES_PER_PEER, FAILURES_IN_ALL, FAILURES_PER_ADDRESS,
-    FAILURES_PER_PEER, peer_name,
+    FAILURES_PER_PEER, FAILURES_PER_SITE, peer_name, site_name,
 };
 use crate::login::{Answer, Outcome, answer_to, login_key, own};
 use crate::records::{Challenge, Link, LinkedAccount, Login, NEVER, Proven, read, write};
@@ -163,6 +163,7 @@ impl Service {
             key,
             FAILURES_PER_ADDRESS.key(&mailbox(&address)),
             FAILURES_PER_PEER.key(&peer_name(peer)),
+            FAILURES_PER_SITE.key(&site_name(peer)),
             FAILURES_IN_ALL.key(""),
             grant_key(code.expose()),
         ];
@@ -208,7 +209,16 @@ struct Attempt {
 
 impl Attempt {
     fn judge(self, slots: &mut [Slot]) -> Result<Login, Refusal> {
-        let [login, of_address, of_peer, in_all, grant, link @ ..] = slots else {
+        let [
+            login,
+            of_address,
+            of_peer,
+            of_site,
+            in_all,
+            grant,
+            link @ ..,
+        ] = slots
+        else {
             return Err(Refusal::UnknownLogin);
         };
         let now = self.now;
@@ -227,6 +237,7 @@ impl Attempt {
             .admit(Some(of_address), now)
             .map_err(wait)?;
         FAILURES_PER_PEER.admit(Some(of_peer), now).map_err(wait)?;
+        FAILURES_PER_SITE.admit(Some(of_site), now).map_err(wait)?;
         FAILURES_IN_ALL.admit(Some(in_all), now).map_err(wait)?;
         let expires = owned.expires;
         if !same(&self.mac, &challenge.mac) {
@@ -236,6 +247,7 @@ impl Attempt {
             write(Some(login), &owned, expires);
             FAILURES_PER_ADDRESS.note(Some(of_address), now);
             FAILURES_PER_PEER.note(Some(of_peer), now);
+            FAILURES_PER_SITE.note(Some(of_site), now);
             FAILURES_IN_ALL.note(Some(in_all), now);
             return Err(Refusal::WrongCode { attempts_left });
         }

@@ -101,6 +101,55 @@ async fn a_page_elsewhere_types_the_code_of_its_device() {
     assert_eq!(world.mail_count().await, 0);
 }
 
+/// One /48 has 65,536 networks: enough wrong codes to reach the limit in all, after which nobody
+/// could log in anywhere.
+#[tokio::test]
+async fn one_site_keeps_everybody_out() {
+    let world = world(smtp()).await;
+    let mut limited = 0;
+    for network in 0..12 {
+        let mut browser = Browser {
+            address: format!("2001:db8:7:{network:x}::1").parse().ok(),
+            ..Browser::default()
+        };
+        for _ in 0..10 {
+            let form = [("user_code", "BCDF-GHJK")];
+            let answer = browser
+                .post(&world, "/auth/device/auth/verify_code", &form)
+                .await;
+            limited += u32::from(answer.status == StatusCode::TOO_MANY_REQUESTS);
+        }
+    }
+    assert_eq!(limited, 20);
+    let mut elsewhere = Browser {
+        address: "2001:db8:8::1".parse().ok(),
+        ..Browser::default()
+    };
+    let form = [("user_code", "BCDF-GHJK")];
+    let answer = elsewhere
+        .post(&world, "/auth/device/auth/verify_code", &form)
+        .await;
+    assert_eq!(answer.status, StatusCode::BAD_REQUEST);
+    // The same for mailed codes.
+    let mut limited = 0;
+    for network in 0..12 {
+        let mut browser = Browser {
+            address: format!("2001:db8:7:{network:x}::1").parse().ok(),
+            ..Browser::default()
+        };
+        for mailbox in 0..2 {
+            let request = browser.begin(&world, &Pkce::default().query()).await;
+            let address = format!("you{network}-{mailbox}@example.com");
+            browser.ask(&world, &request, &address).await;
+            for _ in 0..5 {
+                let answer = browser.type_code(&world, &request, "12345678").await;
+                limited += u32::from(answer.status == StatusCode::TOO_MANY_REQUESTS);
+            }
+        }
+    }
+    assert_eq!(limited, 20);
+}
+
 /// And on http a cookie of the other name counts no more either.
 #[tokio::test]
 async fn a_log_in_has_one_cookie_name() {
