@@ -84,6 +84,14 @@ pub(crate) const DEVICES_PER_PEER: Limit = Limit {
     apart: 0,
 };
 
+/// Codes that one client brought from a provider, and the provider had never given: each costs a
+/// request of ours, in our name.
+pub(crate) const FORGED_CODES_PER_PEER: Limit = Limit {
+    name: "forged codes per peer",
+    per_hour: 60,
+    apart: 0,
+};
+
 /// Wrong user codes from one client. A session of its own would not bind it, for who guesses drops
 /// the cookie; and of a thousand waiting codes, one guess hits any with a chance of 4·10⁻⁸.
 pub(crate) const USER_CODES_PER_PEER: Limit = Limit {

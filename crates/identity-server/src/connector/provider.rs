@@ -10,6 +10,7 @@ use waxseal_serve::Label as _;
 
 use crate::audit::Entry;
 use crate::grant::{grant_key, write_grant};
+use crate::limits::{FORGED_CODES_PER_PEER, peer_name};
 use crate::login::{Answer, Begun, Outcome, answer_to, login_key, own};
 use crate::parameters::Parameters;
 use crate::records::{Arrived, AtProvider, Link, LinkedAccount, Login, Proven, read, write};
@@ -108,11 +109,16 @@ impl Service {
         let cookie = cookie_of(&before);
         let begun = Begun::generate(&*self.context.random, None)?;
         let (after, browser) = (login_key(begun.request.expose()), begun.cookie.digest());
-        let keys = vec![visit_key(state), before, after];
+        let of_peer = FORGED_CODES_PER_PEER.key(&peer_name(peer));
+        let keys = vec![visit_key(state), before, after, of_peer];
         let moved = transact(&*self.context.store, keys, now, move |slots| {
-            let [visit, old, new] = slots else {
+            let [visit, old, new, of_peer] = slots else {
                 return Err(Refusal::UnknownLogin);
             };
+            let wait = |retry| Refusal::TooManyFailures { retry };
+            FORGED_CODES_PER_PEER
+                .admit(Some(of_peer), now)
+                .map_err(wait)?;
             if read::<AtProvider>(Some(visit)).as_ref() != Some(&at) {
                 return Err(Refusal::UnknownLogin);
             }
@@ -129,7 +135,15 @@ impl Service {
         let visit = Visit::new(&self.context.code_key, state);
         let next = match self.ask_provider(upstream, &callback, &visit).await {
             Ok(account) => self.settle(upstream, account, &login, &begun, peer).await,
-            Err(error) => Err(self.refused(upstream, error, peer)),
+            Err(error) => {
+                if matches!(error, UpstreamError::Exchange(_)) {
+                    let noted = transact(&*self.context.store, vec![of_peer], now, move |slots| {
+                        FORGED_CODES_PER_PEER.note(slots.first_mut(), now);
+                    });
+                    noted.await?;
+                }
+                Err(self.refused(upstream, error, peer))
+            }
         };
         Ok(Arrival {
             begun,

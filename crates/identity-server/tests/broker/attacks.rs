@@ -350,6 +350,34 @@ async fn the_tenant_of_personal_accounts_passes_for_an_organization() {
     assert!(answer.parameter("code").is_some());
 }
 
+/// Somebody who makes codes up has the broker ask the provider for him, until the provider has
+/// enough of the broker.
+#[tokio::test]
+async fn forged_codes_become_requests_to_a_provider() {
+    let (world, provider) = site(&connector(ConnectorKind::Google)).await;
+    let mut attacker = Browser {
+        address: "192.0.2.7".parse().ok(),
+        ..Browser::default()
+    };
+    for _ in 0..62 {
+        attacker.cookies.clear();
+        let url = attacker.leave(&world, "google").await;
+        let query = [("code", "made-up"), ("state", &state_of(&url))];
+        attacker.come_back(&world, "google", &query).await;
+    }
+    assert_eq!(provider.forms.lock().unwrap().len(), 60);
+    let answer = attacker.visit(&world, &provider, "google").await;
+    assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS);
+    let mut other = Browser::default();
+    let answer = other.visit(&world, &provider, "google").await;
+    assert!(answer.parameter("code").is_some());
+    world.advance(3600);
+    let url = attacker.leave(&world, "google").await;
+    let query = [("code", "made-up"), ("state", &state_of(&url))];
+    let answer = attacker.come_back(&world, "google", &query).await;
+    assert_ne!(answer.status, StatusCode::TOO_MANY_REQUESTS);
+}
+
 /// A provider may not send the broker's own requests to what runs beside the broker.
 #[tokio::test]
 async fn s_31_a_provider_s_discovery_points_at_this_machine() {
