@@ -12,6 +12,7 @@ use waxseal_identity::{ClaimPath, IssuerConfig, IssuerKind, KeySource, SystemEnv
 use waxseal_identity_server::{
     self as broker, AuditLog, CodeKey, IdentityServer, KeyKeepingError, KeyRing, KeyStore, Mailer,
 };
+use waxseal_log_grpc::with_grpc;
 use waxseal_log_server::{
     self as log, ArtifactLog, CtConfigError, CtLog, Ledger, LogServer, Objects,
 };
@@ -236,7 +237,7 @@ impl Instance {
         let routes = Router::new()
             .merge(self.broker.router())
             .merge(self.ca.router())
-            .merge(self.log.router())
+            .merge(with_grpc(self.log.router(), self.log.health("log")))
             .merge(self.tsa.router())
             .nest("/ct", self.ct.router())
             .merge(self.health().router())

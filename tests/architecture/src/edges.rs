@@ -46,6 +46,8 @@ const EDGES: &[(&str, &[&str])] = &[
         "log-server",
         &["crypto", "pki", "tlog", "formats", "transport", "serve"],
     ),
+    // It calls the log's routes, and knows nothing of their server.
+    ("log-grpc", &["formats", "serve"]),
     ("tsa-server", &["crypto", "pki", "formats", "serve"]),
     ("witness-server", &["crypto", "tlog", "serve"]),
     (
@@ -93,6 +95,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "identity-server",
             "ca-server",
             "log-server",
+            "log-grpc",
             "tsa-server",
             "witness-server",
             "monitor-server",
@@ -155,6 +158,10 @@ const OWNERS: &[(&[&str], &[&str])] = &[
         &["crates/serve"],
     ),
     (&["lettre"], &["crates/identity-server"]),
+    (
+        &["tonic", "tonic-health", "tonic-reflection", "prost"],
+        &["crates/log-grpc"],
+    ),
     (&["clap", "indicatif"], &["bins/"]),
     (&["anyhow"], &["bins/", "xtask"]),
     (&["getrandom"], &["crates/crypto-rustcrypto"]),

@@ -68,7 +68,7 @@ impl Served {
 /// rekor-tiles 2.3.0 as it was seen to answer: where it has a status, a code and a fixed wording,
 /// so have we. What is better here on purpose stands beside it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn answers_as_rekor_tiles_does() {
+async fn answers_as_upstream_does() {
     let mut rig = artifact_rig();
     rig.personality = Arc::new(ArtifactLog::new(provider()).without_dsse());
     let served = serve(rig).await;
