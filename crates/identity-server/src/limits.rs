@@ -40,6 +40,13 @@ pub(crate) const CODES_PER_PEER: Limit = Limit {
     apart: 0,
 };
 
+/// Codes that one site asked for.
+pub(crate) const CODES_PER_SITE: Limit = Limit {
+    name: "codes per site",
+    per_hour: 150,
+    apart: 0,
+};
+
 /// Wrong codes for one address. Right ones do not count: they guess nothing.
 pub(crate) const FAILURES_PER_ADDRESS: Limit = Limit {
     name: "failures per address",

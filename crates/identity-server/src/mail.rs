@@ -39,6 +39,8 @@ pub struct CodeMail {
     pub instance: String,
     /// The host of the log-in page.
     pub host: String,
+    /// Where the account is that the code ties to the address for good, if it does.
+    pub account: Option<String>,
     /// Where the request came from, if that is known.
     pub peer: Option<IpAddr>,
     /// When it was made.
@@ -76,8 +78,16 @@ impl CodeMail {
         let peer = self
             .peer
             .map_or_else(String::new, |address| format!(" from {address}"));
+        // Whoever is talked out of such a code gives away more than one log-in.
+        let tied = self.account.as_ref().map_or_else(String::new, |label| {
+            let label: String = label.chars().filter(|c| !c.is_control()).collect();
+            format!(
+                "It ties this address to an account at {label}: from then on that account signs in\n\
+                 your name, and no code is asked for again. Type it only if the account is yours.\n\n"
+            )
+        });
         format!(
-            "Your code: {code}\n\n\
+            "Your code: {code}\n\n{tied}\
              Type it into the page at {host} where you asked for it, within ten minutes.\n\n\
              It was asked for{peer} at {time}. If that was not you, do nothing: without the code\n\
              nobody logs in as you. Nobody will ever ask you for this code.\n",
@@ -98,6 +108,7 @@ mod tests {
             code: LoginCode::typed("12345678").unwrap(),
             instance: "Example\r\nBcc: x@evil.example".to_owned(),
             host: "id.example".to_owned(),
+            account: None,
             peer: "192.0.2.1".parse().ok(),
             time: Time::from_unix(1_767_225_600).unwrap(),
         }
@@ -120,6 +131,16 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part}: {text}");
         }
+    }
+
+    #[test]
+    fn a_code_that_ties_an_account_says_so() {
+        let mut mail = mail("you@example.com");
+        let text = |mail: &CodeMail| String::from_utf8(mail.encode("id@example.com").unwrap());
+        assert!(!text(&mail).unwrap().contains("account"));
+        mail.account = Some("Face\r\nbook".to_owned());
+        let text = text(&mail).unwrap();
+        assert!(text.contains("to an account at Facebook"), "{text}");
     }
 
     #[test]

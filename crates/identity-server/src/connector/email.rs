@@ -11,8 +11,8 @@ use super::provider::link_key;
 use crate::account::{bans_of_address, is_banned, mailbox};
 use crate::grant::{grant_key, write_grant};
 use crate::limits::{
-    ATTEMPTS_PER_CODE, CODES_PER_ADDRESS, CODES_PER_PEER, FAILURES_IN_ALL, FAILURES_PER_ADDRESS,
-    FAILURES_PER_PEER, FAILURES_PER_SITE, peer_name, site_name,
+    ATTEMPTS_PER_CODE, CODES_PER_ADDRESS, CODES_PER_PEER, CODES_PER_SITE, FAILURES_IN_ALL,
+    FAILURES_PER_ADDRESS, FAILURES_PER_PEER, FAILURES_PER_SITE, peer_name, site_name,
 };
 use crate::login::{Answer, Outcome, answer_to, login_key, own};
 use crate::records::{Challenge, Link, LinkedAccount, Login, NEVER, Proven, read, write};
@@ -50,6 +50,7 @@ impl Service {
             None => self.config.admits(address.domain()),
             Some(account) => self.admits_at(&account.connector, address.domain()),
         };
+        let tied = account.as_ref().map(|account| account.connector.clone());
         let key = login_key(request);
         let code_key = &self.context.code_key;
         let mac = code_key.mac(key.as_bytes(), address.as_str(), &code);
@@ -65,11 +66,12 @@ impl Service {
             key,
             CODES_PER_ADDRESS.key(&mailbox(address.as_str())),
             CODES_PER_PEER.key(&peer_name(peer)),
+            CODES_PER_SITE.key(&site_name(peer)),
         ];
         keys.extend(bans_of_address(address.as_str()));
         let (cookie, limited) = (cookie.map(str::to_owned), !self.config.is_outbox());
         let outcome = transact(&*self.context.store, keys, now, move |slots| {
-            let [login, of_address, of_peer, bans @ ..] = slots else {
+            let [login, of_address, of_peer, of_site, bans @ ..] = slots else {
                 return Err(Refusal::UnknownLogin);
             };
             let mut owned = own(read(Some(login)), cookie.as_deref(), now)?;
@@ -82,8 +84,10 @@ impl Service {
                     .admit(Some(of_address), now)
                     .map_err(wait)?;
                 CODES_PER_PEER.admit(Some(of_peer), now).map_err(wait)?;
+                CODES_PER_SITE.admit(Some(of_site), now).map_err(wait)?;
                 CODES_PER_ADDRESS.note(Some(of_address), now);
                 CODES_PER_PEER.note(Some(of_peer), now);
+                CODES_PER_SITE.note(Some(of_site), now);
             }
             let banned = bans.iter().any(|ban| is_banned(Some(ban)));
             if banned || !admitted {
@@ -95,7 +99,10 @@ impl Service {
             Ok(banned)
         });
         match outcome.await? {
-            Ok(false) if admitted => self.deliver(address, code, peer).await?,
+            Ok(false) if admitted => {
+                let account = tied.map(|connector| self.label_of(&connector));
+                self.deliver(address, code, account, peer).await?;
+            }
             Ok(false) => self.audit(LoginEvent::NotAdmitted, address.as_str(), peer),
             Ok(true) => self.audit(LoginEvent::Banned, address.as_str(), peer),
             Err(refusal) => {
@@ -112,6 +119,7 @@ impl Service {
         self: &Arc<Self>,
         to: EmailAddress,
         code: LoginCode,
+        account: Option<String>,
         peer: Option<IpAddr>,
     ) -> Result<(), Fault> {
         let address = to.as_str().to_owned();
@@ -120,6 +128,7 @@ impl Service {
             code,
             instance: self.config.name(),
             host: self.config.host(),
+            account,
             peer,
             time: self.now(),
         };

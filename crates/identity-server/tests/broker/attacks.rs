@@ -148,6 +148,19 @@ async fn one_site_keeps_everybody_out() {
         }
     }
     assert_eq!(limited, 20);
+    // And for mails, which would go out in the broker's name.
+    for network in 0x100..0x140 {
+        let mut browser = Browser {
+            address: format!("2001:db8:7:{network:x}::1").parse().ok(),
+            ..Browser::default()
+        };
+        let request = browser.begin(&world, &Pkce::default().query()).await;
+        for mailbox in 0..3 {
+            let address = format!("they{network}-{mailbox}@example.com");
+            browser.ask(&world, &request, &address).await;
+        }
+    }
+    assert_eq!(world.mail_count().await, 150);
 }
 
 /// And on http a cookie of the other name counts no more either.
@@ -223,6 +236,9 @@ async fn a_link_outlives_the_ban_of_its_address() {
         .parameter("request")
         .expect("an address is to be confirmed");
     browser.prove(&world, &request, YOU).await;
+    // Whoever gets such a code by mail is told how far it goes.
+    let account = world.mailer.mails.lock().unwrap()[0].account.clone();
+    assert_eq!(account.as_deref(), Some("Facebook"));
     let (_, answer) = visit().await;
     assert!(
         answer.parameter("code").is_some(),
