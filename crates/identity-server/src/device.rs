@@ -19,7 +19,7 @@ use crate::limits::{
     DEVICES_PER_PEER, USER_CODES_IN_ALL, USER_CODES_PER_PEER, USER_CODES_PER_SITE, peer_name,
     site_name,
 };
-use crate::login::{Begun, LOGIN_LIFE, Outcome, login_key, of_browser};
+use crate::login::{Begun, LOGIN_LIFE, Outcome, login_key, of_browser, take_login};
 use crate::parameters::Parameters;
 use crate::records::{Device, DeviceState, Login, Proven, read, write};
 use crate::secret::Secret;
@@ -201,11 +201,17 @@ impl Service {
         let now = self.now();
         let end = now.checked_add(LOGIN_LIFE).unwrap_or(now).unix_seconds();
         let browser = begun.cookie.digest();
-        let keys = vec![login_key(begun.request.expose()), device_key(&digest)];
+        let limited = !self.config.is_outbox();
+        let keys = vec![
+            login_key(begun.request.expose()),
+            device_key(&digest),
+            self.logins_key(peer),
+        ];
         let written = transact(&*self.context.store, keys, now, move |slots| {
-            let [of_login, of_device] = slots else {
+            let [of_login, of_device, of_peer] = slots else {
                 return Err(Refusal::UnknownLogin);
             };
+            take_login(Some(of_peer).filter(|_| limited), now)?;
             let device: Device = read(Some(of_device)).ok_or(Refusal::WrongUserCode)?;
             device.pending(now)?;
             let login = Login {

@@ -87,7 +87,7 @@ async fn authorize(State(service): Broker, peer: &Peer, query: &[u8]) -> Respons
         }
         Err(AuthorizeError::Page(error)) => pages::bad_request(&service, error),
         Err(AuthorizeError::Redirect(answer)) => answered(&service, &answer, None).await,
-        Err(AuthorizeError::Fault(fault)) => pages::fault(&service, &fault),
+        Err(AuthorizeError::Refused(refusal)) => pages::refusal(&service, "", None, &refusal),
     }
 }
 

@@ -170,6 +170,53 @@ impl Limit {
     }
 }
 
+/// How many events in an hour where there may be thousands: they are counted, not remembered one
+/// by one, and the hour does not slide.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Quota {
+    name: &'static str,
+    per_hour: u32,
+}
+
+/// Log-ins that one client began, and visits to providers: each is a record until it expires.
+pub(crate) const LOGINS_PER_PEER: Quota = Quota {
+    name: "log-ins per peer",
+    per_hour: 3600,
+};
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Tally {
+    /// Seconds since the epoch.
+    since: i64,
+    count: u32,
+}
+
+impl Quota {
+    /// The record that counts the events of `whom`.
+    pub(crate) fn key(self, whom: &str) -> RecordKey {
+        RecordKey::new(RecordKind::Limit, &[self.name.as_bytes(), whom.as_bytes()])
+    }
+
+    /// Counts one more event, if it may happen; if not, says how long to wait.
+    pub(crate) fn take(self, slot: Option<&mut Slot>, now: Time) -> Result<(), Duration> {
+        let now = now.unix_seconds();
+        let tally: Option<Tally> = read(slot.as_deref());
+        // Also after a clock that was ahead.
+        let lasts = |tally: &Tally| (tally.since..tally.since + HOUR).contains(&now);
+        let mut tally = tally.filter(lasts).unwrap_or(Tally {
+            since: now,
+            count: 0,
+        });
+        let end = tally.since + HOUR;
+        if tally.count >= self.per_hour {
+            return Err(Duration::from_secs(u64::try_from(end - now).unwrap_or(0)));
+        }
+        tally.count += 1;
+        write(slot, &tally, end);
+        Ok(())
+    }
+}
+
 /// A client's address as limits see it: an IPv6 client has a whole /64 to choose from.
 pub(crate) fn peer_name(peer: Option<IpAddr>) -> String {
     match peer.map(|address| address.to_canonical()) {
@@ -241,6 +288,21 @@ mod tests {
         let mut slot = slot.clone();
         CODES_PER_ADDRESS.note(Some(&mut slot), at(0));
         assert_eq!(CODES_PER_ADDRESS.admit(Some(&slot), at(3600)), Ok(()));
+    }
+
+    #[test]
+    fn a_quota_is_for_an_hour() {
+        let (mut slot, quota) = (Slot::default(), LOGINS_PER_PEER);
+        let mut take = |seconds| quota.take(Some(&mut slot), at(seconds));
+        for event in 0..3600 {
+            assert_eq!(take(event / 2), Ok(()));
+        }
+        assert_eq!(take(1800), Err(Duration::from_secs(1800)));
+        assert_eq!(take(3599), Err(Duration::from_secs(1)));
+        assert_eq!(take(3600), Ok(()));
+        assert_eq!(take(-9000), Ok(()));
+        let bytes = slot.record.unwrap().0;
+        assert!(bytes.len() < 64, "{}", bytes.len());
     }
 
     #[test]

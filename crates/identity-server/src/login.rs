@@ -8,11 +8,12 @@ use waxseal_crypto::{Random, RandomError, Time};
 use waxseal_identity::MAX_EMAIL;
 
 use crate::client::{Redirect, is_code_challenge, is_known};
+use crate::limits::{LOGINS_PER_PEER, peer_name};
 use crate::parameters::Parameters;
 use crate::records::{Login, read, write};
 use crate::secret::{Secret, same};
-use crate::service::{Fault, LoginEvent, Refusal, Service};
-use crate::{RecordKey, RecordKind, StoreError, transact};
+use crate::service::{LoginEvent, Refusal, Service};
+use crate::{RecordKey, RecordKind, Slot, StoreError, transact};
 
 /// How long a log-in may take, from the client's request to the code that it gets.
 pub(crate) const LOGIN_LIFE: Duration = Duration::from_secs(15 * 60);
@@ -51,7 +52,8 @@ pub(crate) enum AuthorizeError {
     Page(PageError),
     /// The client learns it (RFC 6749 §4.1.2.1, OpenID Connect Core §3.1.2.6).
     Redirect(Answer),
-    Fault(Fault),
+    /// The client learns nothing: whoever floods us has none, or a broken one.
+    Refused(Refusal),
 }
 
 /// What a person is told when the client's request itself is bad.
@@ -62,9 +64,9 @@ pub(crate) enum PageError {
     BadRedirect,
 }
 
-impl From<Fault> for AuthorizeError {
-    fn from(fault: Fault) -> Self {
-        Self::Fault(fault)
+impl<E: Into<Refusal>> From<E> for AuthorizeError {
+    fn from(error: E) -> Self {
+        Self::Refused(error.into())
     }
 }
 
@@ -138,7 +140,7 @@ impl Service {
                 })
             })?;
         let connector_id = parameters.value("connector_id");
-        let begun = Begun::generate(&*self.context.random, connector_id).map_err(Fault::from)?;
+        let begun = Begun::generate(&*self.context.random, connector_id)?;
         let text = |name| parameters.value(name).map(str::to_owned);
         let expires = self.now().checked_add(LOGIN_LIFE).unwrap_or(self.now());
         let login = Login {
@@ -155,12 +157,14 @@ impl Service {
             confirmed: true,
             arrived: None,
         };
-        let keys = vec![login_key(begun.request.expose())];
-        transact(&*self.context.store, keys, self.now(), move |slots| {
+        let keys = vec![login_key(begun.request.expose()), self.logins_key(peer)];
+        let (now, limited) = (self.now(), !self.config.is_outbox());
+        let written = transact(&*self.context.store, keys, now, move |slots| {
+            take_login(slots.get_mut(1).filter(|_| limited), now)?;
             write(slots.first_mut(), &login, login.expires);
-        })
-        .await
-        .map_err(Fault::from)?;
+            Ok::<_, Refusal>(())
+        });
+        written.await??;
         self.audit(LoginEvent::Begun, "", peer);
         Ok(begun)
     }
@@ -235,6 +239,11 @@ impl Service {
         of_browser(self.find_login(request).await?, cookie, self.now())
     }
 
+    /// The key of what counts the log-ins of a client.
+    pub(crate) fn logins_key(&self, peer: Option<IpAddr>) -> RecordKey {
+        LOGINS_PER_PEER.key(&peer_name(peer))
+    }
+
     async fn find_login(&self, request: &str) -> Result<Option<Login>, StoreError> {
         let keys = vec![login_key(request)];
         let found = transact(&*self.context.store, keys, self.now(), |slots| {
@@ -262,6 +271,16 @@ impl Service {
             description: "the person cancelled the log-in",
         };
         answer_to(&login, outcome)
+    }
+}
+
+/// Counts a log-in that begins, where there is a limit.
+pub(crate) fn take_login(slot: Option<&mut Slot>, now: Time) -> Result<(), Refusal> {
+    match slot {
+        None => Ok(()),
+        slot => LOGINS_PER_PEER
+            .take(slot, now)
+            .map_err(|retry| Refusal::TooManyLogins { retry }),
     }
 }
 

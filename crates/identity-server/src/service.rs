@@ -143,6 +143,9 @@ pub(crate) enum Refusal {
     NotAUserCode,
     #[error("wrong device code")]
     WrongUserCode,
+    /// Too many log-ins, or visits to providers, were begun from this client.
+    #[error("too many log-ins")]
+    TooManyLogins { retry: Duration },
     /// Too many wrong device codes from this client, or in all.
     #[error("too many wrong device codes")]
     TooManyUserCodes { retry: Duration },

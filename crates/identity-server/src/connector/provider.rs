@@ -11,7 +11,7 @@ use waxseal_serve::Label as _;
 use crate::audit::Entry;
 use crate::grant::{grant_key, write_grant};
 use crate::limits::{FORGED_CODES_PER_PEER, peer_name};
-use crate::login::{Answer, Begun, Outcome, answer_to, login_key, own};
+use crate::login::{Answer, Begun, Outcome, answer_to, login_key, own, take_login};
 use crate::parameters::Parameters;
 use crate::records::{Arrived, AtProvider, Link, LinkedAccount, Login, Proven, read, write};
 use crate::secret::Secret;
@@ -75,11 +75,14 @@ impl Service {
             connector: name.to_owned(),
             expires: login.expires,
         };
-        let keys = vec![visit_key(state.expose())];
-        transact(&*self.context.store, keys, now, move |slots| {
+        let keys = vec![visit_key(state.expose()), self.logins_key(peer)];
+        let limited = !self.config.is_outbox();
+        let written = transact(&*self.context.store, keys, now, move |slots| {
+            take_login(slots.get_mut(1).filter(|_| limited), now)?;
             write(slots.first_mut(), &record, record.expires);
-        })
-        .await?;
+            Ok::<_, Refusal>(())
+        });
+        written.await??;
         self.counters.logins.add(LoginEvent::Sent, 1);
         Ok(upstream.authorization_url(&endpoints, &visit, login.login_hint.as_deref()))
     }

@@ -366,6 +366,50 @@ async fn the_tenant_of_personal_accounts_passes_for_an_organization() {
     assert!(answer.parameter("code").is_some());
 }
 
+/// Each log-in that begins is a record for a quarter of an hour, and the disk is finite.
+#[tokio::test]
+async fn a_stranger_fills_the_disk_with_log_ins() {
+    let (world, _) = site(&connector(ConnectorKind::Google)).await;
+    let stranger = || Browser {
+        address: "192.0.2.7".parse().ok(),
+        ..Browser::default()
+    };
+    let query = format!("/auth/auth?{}", Pkce::default().query());
+    let mut browser = stranger();
+    let begun = browser.get(&world, &query).await;
+    let leave = begun.header("location").to_owned();
+    // Also by going to a provider again and again.
+    for _ in 0..1799 {
+        assert_eq!(
+            stranger().get(&world, &query).await.status,
+            StatusCode::SEE_OTHER
+        );
+        assert_eq!(
+            browser.get(&world, &leave).await.status,
+            StatusCode::SEE_OTHER
+        );
+    }
+    assert_eq!(
+        browser.get(&world, &leave).await.status,
+        StatusCode::SEE_OTHER
+    );
+    for page in [&query, &leave] {
+        let answer = browser.get(&world, page).await;
+        assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(answer.header("retry-after"), "3600");
+    }
+    assert_eq!(
+        world.get(&query).await.status,
+        StatusCode::SEE_OTHER,
+        "from elsewhere"
+    );
+    world.advance(3600);
+    assert_eq!(
+        stranger().get(&world, &query).await.status,
+        StatusCode::SEE_OTHER
+    );
+}
+
 /// Somebody who makes codes up has the broker ask the provider for him, until the provider has
 /// enough of the broker.
 #[tokio::test]

@@ -114,6 +114,13 @@ pub(crate) fn refusal(
             );
             limited(service, &text, *retry)
         }
+        (Refusal::TooManyLogins { retry }, _) => {
+            let text = format!(
+                "Too many log-ins were begun from your network. Try again in {} minutes.",
+                minutes(retry)
+            );
+            limited(service, &text, *retry)
+        }
         (Refusal::NotAUserCode, _) => {
             let error = "The code has eight letters, such as BCDF-GHJK.";
             type_code(service, "", Some(error))
