@@ -405,6 +405,10 @@ async fn artifact_log(
     let signers = vec![note_signer(name, SignatureKind::Ed25519, &keys.log)?];
     let origin = Origin::new(name)?;
     let witnesses = &settings.transparency_log;
+    let mut personality = ArtifactLog::new(world.provider);
+    if witnesses.refuse_dsse {
+        personality = personality.without_dsse();
+    }
     let context = log::Context {
         provider: world.provider,
         clock: Arc::clone(&world.clock),
@@ -412,7 +416,7 @@ async fn artifact_log(
         signers,
         ledger: stores.ledger,
         objects: stores.objects,
-        personality: Arc::new(ArtifactLog::new(world.provider)),
+        personality: Arc::new(personality),
         meter: meter.clone(),
     };
     LogServer::new(log::Config::new(origin), context)

@@ -229,6 +229,14 @@ impl Submission for CtSubmission {
         sha256(&self.accepted.identity())
     }
 
+    fn early_key(&self) -> Option<DedupKey> {
+        Some(self.key())
+    }
+
+    fn cost(&self) -> u32 {
+        self.accepted.cost()
+    }
+
     fn check(&self) -> BoxFuture<'_, Result<(), CheckError>> {
         Box::pin(async move {
             self.accepted

@@ -1,6 +1,6 @@
 //! Which chains a CT log takes (RFC 6962 §3.1), and the entry that becomes of one.
 
-use waxseal_crypto::{CryptoProvider, KeyError, SignatureError};
+use waxseal_crypto::{CryptoProvider, KeyError, KeyKind, PublicKey, SignatureError};
 use waxseal_formats::FieldError;
 use waxseal_pki::{Certificate, CertificateError, Purpose, SpliceError, tbs_without_poison};
 
@@ -197,6 +197,18 @@ impl Accepted {
                 .map_err(|source| ChainError::Signature { position, source })?;
         }
         Ok(())
+    }
+
+    /// What that costs, in verifications of P-256, by the keys that sign.
+    pub(super) fn cost(&self) -> u32 {
+        let keys = self.chain.iter().skip(1).map(Certificate::public_key);
+        keys.map(|key| match key.map(PublicKey::kind) {
+            Ok(KeyKind::P384) => 4,
+            Ok(KeyKind::P521) => 6,
+            Ok(KeyKind::Rsa) => 2,
+            _ => 1,
+        })
+        .sum()
     }
 
     /// The certificates above the leaf.

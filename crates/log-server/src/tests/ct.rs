@@ -11,7 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
-use waxseal_crypto::{SignatureAlgorithm, Signer, Time, sha256};
+use waxseal_crypto::{PublicKey, SignatureAlgorithm, Signer, Time, sha256};
 use waxseal_formats::ct::SctAnswer;
 use waxseal_issuing::{LeafIssuer, LeafRequest, Subject, Validity, issue_intermediate, issue_root};
 use waxseal_pki::{
@@ -48,6 +48,11 @@ impl Authority {
     }
 
     async fn with_root(name: &str) -> Self {
+        Self::signing(name, SignatureAlgorithm::EcdsaP256Sha256).await
+    }
+
+    async fn signing(name: &str, algorithm: SignatureAlgorithm) -> Self {
+        let signer = || signer_of(&provider().generate(algorithm).unwrap(), algorithm);
         let random = waxseal_crypto_aws_lc::OsRandom;
         let from = Time::from_unix(1_690_000_000).unwrap();
         let years =
@@ -80,12 +85,15 @@ impl Authority {
     }
 
     async fn precertificate(&self) -> Certificate {
+        self.precertificate_for(signer().public_key()).await
+    }
+
+    async fn precertificate_for(&self, key: &PublicKey) -> Certificate {
         let name = SubjectAltName::Email("user@example.com".into());
         let claims = [(1, "https://issuer.example"), (8, "https://issuer.example")];
         let from = Time::from_unix(1_700_000_000).unwrap();
         let validity = Validity::starting(from, Duration::from_secs(600)).unwrap();
-        let key = signer();
-        let request = LeafRequest::new(key.public_key(), &name, &claims, validity);
+        let request = LeafRequest::new(key, &name, &claims, validity);
         let random = waxseal_crypto_aws_lc::OsRandom;
         let leaf = self.issuer.prepare(&request, &random).unwrap();
         leaf.precertificate(&*self.signer).await.unwrap()
@@ -229,6 +237,83 @@ async fn a_precertificate_gets_a_promise_that_is_kept() {
     assert_eq!(
         served.get("/ct/tile/entries/000.p/3").await.0,
         StatusCode::NOT_FOUND
+    );
+}
+
+/// RFC 6962 says nothing of the keys in certificates: RSA, and curves of every size.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn certificates_with_every_kind_of_key() {
+    for algorithm in [
+        SignatureAlgorithm::RsaPkcs1Sha256,
+        SignatureAlgorithm::EcdsaP384Sha384,
+        SignatureAlgorithm::EcdsaP521Sha512,
+    ] {
+        let authority = Authority::signing("root", algorithm).await;
+        let served = Served::new(&authority).await;
+        let key = signer_of(&provider().generate(algorithm).unwrap(), algorithm);
+        let leaf = authority.precertificate_for(key.public_key()).await;
+        let (status, body) = served.add(PRE, &authority.chain(&leaf)).await;
+        assert_eq!(
+            status,
+            StatusCode::OK,
+            "{algorithm:?}: {}",
+            String::from_utf8_lossy(&body)
+        );
+        let tbs = tbs_without_poison(leaf.tbs()).unwrap();
+        let entry = CtEntry::Precertificate {
+            issuer_key_hash: authority.signer.public_key().spki_sha256(),
+            tbs: &tbs,
+        };
+        assert_eq!(sct(&body).verify(&served.key, &entry), Ok(()));
+    }
+}
+
+/// static-ct-api: data tiles are compressed at the HTTP layer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn data_tiles_are_compressed_for_who_asks() {
+    let authority = Authority::new().await;
+    let served = Served::new(&authority).await;
+    let mut adding = Vec::new();
+    for _ in 0..256 {
+        adding.push(authority.chain(&authority.precertificate().await));
+    }
+    for chain in adding {
+        assert_eq!(served.add(PRE, &chain).await.0, StatusCode::OK);
+    }
+    served.log.flush().await;
+    let (_, plain) = served.get("/ct/tile/data/000").await;
+    let request = Request::get("/ct/tile/data/000").header("accept-encoding", "gzip");
+    let request = request.body(Body::empty()).unwrap();
+    let response = served.router.clone().oneshot(request).await.unwrap();
+    assert_eq!(response.headers()["content-encoding"], "gzip");
+    assert_eq!(response.headers()["vary"], "accept-encoding");
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    assert!(body.len() < plain.len());
+    let mut decoded = Vec::new();
+    let mut decoder = flate2::read::GzDecoder::new(&body[..]);
+    std::io::Read::read_to_end(&mut decoder, &mut decoded).unwrap();
+    assert_eq!(decoded, plain);
+    // What a static file server would tell of the object.
+    let objects = served.rig.objects.inner.lock().unwrap();
+    let data = objects
+        .iter()
+        .find(|(name, _)| name.to_string() == "tile/data/000");
+    assert_eq!(data.unwrap().1, &plain);
+}
+
+/// The promise for an entry that is there costs no verification while those are scarce.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_promise_is_given_before_anything_is_checked() {
+    let authority = Authority::new().await;
+    let served = Served::new(&authority).await;
+    let chain = authority.chain(&authority.precertificate().await);
+    let first = sct(&served.add(PRE, &chain).await.1);
+    let admission = Arc::clone(&served.log.service.admission);
+    let _all = admission.check(u32::MAX).await;
+    let again = sct(&served.add(PRE, &chain).await.1);
+    assert_eq!(
+        (again.timestamp, &again.extensions),
+        (first.timestamp, &first.extensions)
     );
 }
 
