@@ -116,6 +116,9 @@ impl Background {
         let sealed = self.shared.sealed.load(Ordering::Acquire);
         let committed = self.shared.committed.load(Ordering::Acquire);
         self.metrics.unsealed(committed.saturating_sub(sealed));
+        self.shared
+            .unsealed
+            .store(result.is_err(), Ordering::Release);
         match result {
             Ok(()) => Ok(sealer),
             Err(error @ SealError::Store(_)) => {

@@ -136,6 +136,9 @@ impl Service {
         let read = read.await.map_err(ReadError::Store)?;
         let read = read.map_err(|error| ReadError::Store(error.into()))?;
         let text = read.map(String::from_utf8).transpose();
-        text.map_err(|_| ReadError::Damaged { name })
+        let text = text.map_err(|_| ReadError::Damaged { name })?;
+        // A log that has taken another one's stores over does not speak in its name.
+        let origin = published.checkpoint.lines().next();
+        Ok(text.filter(|text| text.lines().next() == origin))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use waxseal_serve::{Counter, Gauge, Histogram, Meter};
+use waxseal_serve::{Counter, Gauge, Histogram, Label, Meter};
 
 /// Upper ends of the buckets for commits, in seconds.
 const SECONDS: &[f64] = &[
@@ -12,8 +12,44 @@ const SECONDS: &[f64] = &[
 /// Upper ends of the buckets for entries in one commit.
 const ENTRIES: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 1024.0];
 
+/// How a submission ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Created,
+    Duplicate,
+    Refused,
+    OverShare,
+    Overloaded,
+    Failed,
+}
+
+impl Label for Outcome {
+    const NAME: &'static str = "outcome";
+
+    fn value(&self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Duplicate => "duplicate",
+            Self::Refused => "refused",
+            Self::OverShare => "over_share",
+            Self::Overloaded => "overloaded",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// What rekor-tiles counts under these names, for its dashboards.
+#[derive(Debug, Clone)]
+struct Upstream {
+    new_entries: Gauge<()>,
+    proof_failures: Counter<()>,
+}
+
 #[derive(Debug, Clone)]
 pub(crate) struct Metrics {
+    submissions: Counter<Outcome>,
+    waiting: Gauge<()>,
+    upstream: Option<Upstream>,
     entries: Counter<()>,
     commit_seconds: Histogram<()>,
     commit_entries: Histogram<()>,
@@ -27,6 +63,21 @@ pub(crate) struct Metrics {
 impl Metrics {
     pub(crate) fn register(meter: &Meter, names: MetricNames) -> Self {
         Self {
+            submissions: meter.counter(names.submissions, "Submissions by how they ended"),
+            waiting: meter.gauge(
+                names.waiting,
+                "Submissions that had a place in the queue when the last one was answered",
+            ),
+            upstream: names.is_upstream_s.then(|| Upstream {
+                new_entries: meter.gauge(
+                    "rekor_v2_new_hashedrekord_entries",
+                    "Entries appended since the start",
+                ),
+                proof_failures: meter.counter(
+                    "rekor_v2_inclusion_proof_failure",
+                    "Answers whose inclusion proof could not be made",
+                ),
+            }),
             entries: meter.counter(names.entries, "Entries appended to the log"),
             commit_seconds: meter.histogram(
                 names.commit_seconds,
@@ -55,6 +106,24 @@ impl Metrics {
                 names.damaged,
                 "1 from when stored bytes are found damaged: the log is only read",
             ),
+        }
+    }
+
+    /// One submission has ended; so many have a place in the queue.
+    pub(crate) fn submitted(&self, outcome: Outcome, waiting: usize) {
+        self.submissions.add(outcome, 1);
+        let waiting = u32::try_from(waiting).unwrap_or(u32::MAX);
+        self.waiting.set((), f64::from(waiting));
+        if let (Some(upstream), Outcome::Created) = (&self.upstream, outcome) {
+            let created = self.submissions.count(Outcome::Created);
+            let created = u32::try_from(created).unwrap_or(u32::MAX);
+            upstream.new_entries.set((), f64::from(created));
+        }
+    }
+
+    pub(crate) fn proof_failed(&self) {
+        if let Some(upstream) = &self.upstream {
+            upstream.proof_failures.add((), 1);
         }
     }
 
@@ -87,6 +156,9 @@ impl Metrics {
 /// The names of one log's metrics: two logs of one process have two sets.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct MetricNames {
+    submissions: &'static str,
+    waiting: &'static str,
+    is_upstream_s: bool,
     entries: &'static str,
     commit_seconds: &'static str,
     commit_entries: &'static str,
@@ -99,6 +171,9 @@ pub(crate) struct MetricNames {
 
 impl MetricNames {
     pub(crate) const LOG: Self = Self {
+        submissions: "log_submissions",
+        waiting: "log_waiting_entries",
+        is_upstream_s: true,
         entries: "log_entries",
         commit_seconds: "log_commit_seconds",
         commit_entries: "log_commit_entries",
@@ -109,6 +184,9 @@ impl MetricNames {
         damaged: "log_damaged",
     };
     pub(crate) const CT: Self = Self {
+        submissions: "ct_submissions",
+        waiting: "ct_waiting_entries",
+        is_upstream_s: false,
         entries: "ct_entries",
         commit_seconds: "ct_commit_seconds",
         commit_entries: "ct_commit_entries",

@@ -238,6 +238,7 @@ impl Sequencer {
             outcome => return Err(outcome),
         }
         self.metrics.committed(entries.len(), start.elapsed());
+        self.shared.uncommitted.store(false, Ordering::Release);
         self.state = next;
         self.shared.note_time(self.state.time);
         let committed = self.state.frontier.size();
@@ -251,6 +252,7 @@ impl Sequencer {
         match outcome {
             CommitOutcome::Committed => Ok(()),
             CommitOutcome::NotCommitted(cause) => {
+                self.shared.uncommitted.store(true, Ordering::Release);
                 self.shared.tree_mut().truncate(self.state.frontier.size());
                 tracing::error!(%cause, "a batch was not committed");
                 let cause: Arc<dyn Error + Send + Sync> = Arc::from(cause);

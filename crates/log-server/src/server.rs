@@ -126,7 +126,7 @@ impl LogServer {
         let (sender, entries) = mpsc::channel(MAX_WAITING);
         let (freezes, freeze_requests) = mpsc::channel(1);
         Ok(Self {
-            service: Arc::new(Service::new(Arc::clone(&shared), sender)),
+            service: Arc::new(Service::new(Arc::clone(&shared), sender, metrics.clone())),
             metrics,
             origin: config.origin,
             epoch: opened.epoch,
@@ -160,8 +160,14 @@ impl LogServer {
                 if shared.is_damaged() {
                     return Err(NotReady("stored entries of the log are damaged"));
                 }
+                if shared.uncommitted.load(Ordering::Acquire) {
+                    return Err(NotReady("the log's ledger cannot be written"));
+                }
                 if shared.unpublished.load(Ordering::Acquire) {
                     return Err(NotReady("the log's newest checkpoint is not published"));
+                }
+                if shared.unsealed.load(Ordering::Acquire) {
+                    return Err(NotReady("the log's objects cannot be written"));
                 }
                 Ok(())
             }
@@ -323,6 +329,8 @@ impl Shared {
             frozen: AtomicBool::new(false),
             damaged: AtomicBool::new(false),
             unpublished: AtomicBool::new(false),
+            uncommitted: AtomicBool::new(false),
+            unsealed: AtomicBool::new(false),
             flush: Notify::new(),
             history: History::default(),
         }

@@ -11,6 +11,7 @@ use waxseal_tlog::{Tile, TilePath};
 
 use crate::admission::{Admission, OverShare};
 use crate::append::{Pending, Sequenced};
+use crate::metrics::{Metrics, Outcome};
 use crate::personality::CheckError;
 use crate::sequencer::MAX_BATCH;
 use crate::shared::{ReadError, Shared, off_thread};
@@ -30,6 +31,7 @@ pub(crate) struct Service {
     pub(crate) shared: Arc<Shared>,
     arrivals: mpsc::Sender<Pending>,
     pub(crate) admission: Arc<Admission>,
+    pub(crate) metrics: Metrics,
 }
 
 /// Why a submission has no answer.
@@ -51,18 +53,44 @@ pub(crate) struct Client {
 }
 
 impl Service {
-    pub(crate) fn new(shared: Arc<Shared>, arrivals: mpsc::Sender<Pending>) -> Self {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        arrivals: mpsc::Sender<Pending>,
+        metrics: Metrics,
+    ) -> Self {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         Self {
             shared,
             arrivals,
             admission: Arc::new(Admission::new(cores)),
+            metrics,
         }
     }
 
     /// Parses, looks for the same entry, waits for its turn, checks, appends; the entry is durable,
     /// and covered by a published checkpoint.
     pub(crate) async fn submit_for(
+        &self,
+        client: Client,
+        endpoint: usize,
+        body: &Bytes,
+    ) -> Result<Logged, SubmitError> {
+        let answer = self.log_once(client, endpoint, body).await;
+        let outcome = match &answer {
+            Ok(logged) if logged.is_duplicate() => Outcome::Duplicate,
+            Ok(_) => Outcome::Created,
+            Err(SubmitError::OverShare) => Outcome::OverShare,
+            Err(SubmitError::Refused(_) | SubmitError::Append(AppendError::Frozen)) => {
+                Outcome::Refused
+            }
+            Err(SubmitError::Append(AppendError::Overloaded)) => Outcome::Overloaded,
+            Err(SubmitError::Append(_) | SubmitError::Check(_)) => Outcome::Failed,
+        };
+        self.metrics.submitted(outcome, self.waiting());
+        answer
+    }
+
+    async fn log_once(
         &self,
         client: Client,
         endpoint: usize,

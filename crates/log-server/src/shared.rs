@@ -42,6 +42,10 @@ pub(crate) struct Shared {
     pub(crate) damaged: AtomicBool,
     /// Whether the newest committed tree could not be published.
     pub(crate) unpublished: AtomicBool,
+    /// Whether the last commit certainly failed: the ledger's disk may be full.
+    pub(crate) uncommitted: AtomicBool,
+    /// Whether the last sealing failed, and is tried again: the objects' disk may be full.
+    pub(crate) unsealed: AtomicBool,
     /// Asks for sealing and publication of objects now.
     pub(crate) flush: Notify,
     /// Checkpoints that were written out.

@@ -102,7 +102,10 @@ async fn submit(web: &Web, endpoint: usize, body: &Bytes, client: Client) -> Res
         }
         Ok(Answer::Document { content_type, body }) => document(StatusCode::OK, content_type, body),
         Ok(Answer::Duplicate) => return problem::duplicate(logged.index()),
-        Err(cause) => return Problem::fault("NO_ANSWER", cause).into_response(),
+        Err(cause) => {
+            service.metrics.proof_failed();
+            return Problem::fault("NO_ANSWER", cause).into_response();
+        }
     };
     let headers = response.headers_mut();
     if logged.is_duplicate() {

@@ -17,7 +17,7 @@ use super::http::{
     P256, Reply, Served, artifact_rig, check_created, dsse, hashed_rekord, p256, serve,
 };
 use crate::service::Client;
-use crate::testing::{Rig, provider};
+use crate::testing::{Fault, Rig, provider};
 use crate::{ArtifactLog, ObjectName};
 
 const ENTRIES: &str = "/api/v2/log/entries";
@@ -666,5 +666,89 @@ async fn what_is_kept_beside_a_leaf_is_there_for_the_answer() {
         assert_eq!(logged.beside().await.unwrap(), b"1");
         assert!(logged.wants_entry());
     }
+    served.stop().await.unwrap();
+}
+
+/// A checkpoint that is kept from before the stores were taken over is not this log's.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn d11_history_is_told_in_the_log_s_own_name() {
+    let served = serve(artifact_rig()).await;
+    let foreign = b"other.example\n9\nAAAA\n".to_vec();
+    {
+        let mut objects = served.rig.objects.inner.lock().unwrap();
+        objects.insert(ObjectName::CheckpointAt(9), foreign);
+    }
+    let reply = served.get("/checkpoint/9").await;
+    assert_eq!((reply.status.as_u16(), &*reply.reason()), (404, "NOT_KEPT"));
+    served.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ready_means_that_an_entry_could_be_logged() {
+    let served = serve(Rig::new()).await;
+    served.log.flush().await;
+    let health = served.log.health("log");
+    assert!(health.ready().await.is_ok());
+    served.rig.plan.strike(0, Fault::Fail);
+    assert_eq!(served.post("/add", "word").await.reason(), "NOT_COMMITTED");
+    let (_, reason) = health.ready().await.unwrap_err();
+    assert_eq!(reason.0, "the log's ledger cannot be written");
+    assert_eq!(
+        served.post("/add", "word").await.status,
+        StatusCode::CREATED
+    );
+    served.log.flush().await;
+    assert!(health.ready().await.is_ok());
+    // The next write after a commit is that of an object.
+    served.rig.plan.strike(1, Fault::Fail);
+    served.post("/add", "another").await;
+    let ready = async |expected: bool| {
+        let mut looks = 0;
+        while health.ready().await.is_ok() != expected {
+            looks += 1;
+            assert!(looks < 1000, "it is not seen");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    ready(false).await;
+    let (_, reason) = health.ready().await.unwrap_err();
+    assert_eq!(reason.0, "the log's objects cannot be written");
+    served.log.flush().await;
+    ready(true).await;
+    served.stop().await.unwrap();
+}
+
+/// Every metric of a log is in its manual, and nothing else is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn metrics_are_counted_and_in_the_manual() {
+    let served = serve(artifact_rig()).await;
+    let key = p256();
+    let request = hashed_rekord(&*key, P256, b"artifact");
+    served.create(&request).await;
+    served.create(&request).await;
+    served.post(ENTRIES, "{}").await;
+    let text = served.rig.meter.text();
+    for line in [
+        "log_submissions_total{outcome=\"created\"} 1",
+        "log_submissions_total{outcome=\"duplicate\"} 1",
+        "log_submissions_total{outcome=\"refused\"} 1",
+        "rekor_v2_new_hashedrekord_entries 1",
+    ] {
+        assert!(text.contains(line), "{line}\n{text}");
+    }
+    let manual = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/operate/log-api.md");
+    let manual = std::fs::read_to_string(manual).unwrap();
+    let listed: std::collections::BTreeSet<_> = manual
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
+        .filter(|name| name.starts_with("log_") || name.starts_with("rekor_v2_"))
+        .map(|name| name.strip_suffix("_total").unwrap_or(name))
+        .collect();
+    // What was not counted yet is not told: the names are in the code.
+    let registered: std::collections::BTreeSet<_> = include_str!("../metrics.rs")
+        .split('"')
+        .filter(|name| name.starts_with("log_") || name.starts_with("rekor_v2_"))
+        .collect();
+    assert_eq!(listed, registered);
     served.stop().await.unwrap();
 }
