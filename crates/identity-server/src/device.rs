@@ -186,7 +186,10 @@ impl Service {
         match found.await? {
             Ok(digest) => self.begin_device_login(digest, peer).await,
             Err(refusal) => {
-                self.audit(LoginEvent::WrongUserCode, "", peer);
+                match refusal {
+                    Refusal::TooManyUserCodes { .. } => self.audit_limited("", peer),
+                    _ => self.audit(LoginEvent::WrongUserCode, "", peer),
+                }
                 Err(refusal)
             }
         }
@@ -306,7 +309,7 @@ impl Service {
         let digest = *digest;
         let state = match outcome {
             Outcome::Code(code) => {
-                let grant = self.redeem(code.expose()).await.map_err(|_| {
+                let grant = self.redeem(code.expose(), None).await.map_err(|_| {
                     // Only whoever runs this very function knows the code.
                     Refusal::UnknownLogin
                 })?;

@@ -1,5 +1,6 @@
 //! The end of a log-in: the authorization code becomes tokens (RFC 6749 §4.1.3, RFC 7636 §4.6).
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -169,7 +170,7 @@ impl Service {
         let redirect_uri = form
             .value("redirect_uri")
             .ok_or(invalid("redirect_uri is missing"))?;
-        let grant = self.redeem(code).await?;
+        let grant = self.redeem(code, caller.peer).await?;
         // Each check ends alone: joined conditions are how a code of another client passed
         // elsewhere (CVE-2026-28513).
         if grant.client_id != client.id {
@@ -228,7 +229,11 @@ impl Service {
 
     /// Marks a code as used, whatever else is wrong with the request: it is shown once. The record
     /// stays until it expires, so that a replay is told from a guess and reaches the log.
-    pub(crate) async fn redeem(&self, code: &str) -> Result<Grant, TokenRefusal> {
+    pub(crate) async fn redeem(
+        &self,
+        code: &str,
+        peer: Option<IpAddr>,
+    ) -> Result<Grant, TokenRefusal> {
         let keys = vec![grant_key(code)];
         let found = transact(&*self.context.store, keys, self.now(), |slots| {
             let grant: Grant = read(slots.first())?;
@@ -247,6 +252,7 @@ impl Service {
                 address: Some(&grant.identity.email),
                 connector: Some(&grant.identity.connector_id),
                 client: Some(&grant.client_id),
+                peer,
                 ..Entry::default()
             });
             self.counters.tokens.add(TokenEvent::Replayed, 1);

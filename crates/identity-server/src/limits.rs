@@ -184,6 +184,13 @@ pub(crate) const LOGINS_PER_PEER: Quota = Quota {
     per_hour: 3600,
 };
 
+/// Audit lines about what a limit refused. Refusals have no limit themselves, and a flood of them
+/// must not fill the disk, nor hide the lines that matter.
+pub(crate) const LINES_ABOUT_LIMITS: Quota = Quota {
+    name: "lines about limits",
+    per_hour: 1000,
+};
+
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Tally {
     /// Seconds since the epoch.

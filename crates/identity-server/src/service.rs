@@ -1,7 +1,7 @@
 //! The broker's domain, without HTTP: what each step takes, and how it ends.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use waxseal_crypto::{RandomError, Time};
@@ -10,8 +10,9 @@ use waxseal_serve::{Counter, Label, Meter};
 
 use crate::audit::Entry;
 use crate::config::ConfigError;
+use crate::limits::LINES_ABOUT_LIMITS;
 use crate::upstream::{Upstream, UpstreamError};
-use crate::{Config, ConnectorConfig, Context, MailError, Rotation, StartError, StoreError};
+use crate::{Config, ConnectorConfig, Context, MailError, Rotation, Slot, StartError, StoreError};
 
 /// Configuration, the world, and counters.
 pub(crate) struct Service {
@@ -22,6 +23,8 @@ pub(crate) struct Service {
     pub(crate) counters: Counters,
     /// Verifies the tokens that workloads bring.
     pub(crate) issuers: TokenVerifier,
+    /// How many lines about limits there were.
+    lines: Mutex<Slot>,
 }
 
 pub(crate) struct Counters {
@@ -235,6 +238,7 @@ impl Service {
             upstreams: upstreams.collect::<Result<_, ConfigError>>()?,
             counters: Counters::register(&context.meter),
             issuers: TokenVerifier::new(context.provider, transport, issuers)?,
+            lines: Mutex::default(),
             config,
             context,
         }))
@@ -272,6 +276,19 @@ impl Service {
             peer,
             ..Entry::default()
         });
+    }
+
+    /// The same for one that a limit refused; the counter has them all, the audit log the first
+    /// ones of each hour.
+    pub(crate) fn audit_limited(&self, address: &str, peer: Option<IpAddr>) {
+        let taken = {
+            let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+            LINES_ABOUT_LIMITS.take(Some(&mut lines), self.now())
+        };
+        match taken {
+            Ok(()) => self.audit(LoginEvent::Limited, address, peer),
+            Err(_) => self.counters.logins.add(LoginEvent::Limited, 1),
+        }
     }
 
     /// Writes an audit line.

@@ -106,7 +106,9 @@ impl Service {
             Ok(false) => self.audit(LoginEvent::NotAdmitted, address.as_str(), peer),
             Ok(true) => self.audit(LoginEvent::Banned, address.as_str(), peer),
             Err(refusal) => {
-                self.audit(LoginEvent::Limited, address.as_str(), peer);
+                if matches!(refusal, Refusal::TooManyCodes { .. }) {
+                    self.audit_limited(address.as_str(), peer);
+                }
                 return Err(refusal);
             }
         }
@@ -194,12 +196,15 @@ impl Service {
                 answer_to(&login, Outcome::Code(code))
             }
             Err(refusal) => {
-                let event = match refusal {
-                    Refusal::TooManyFailures { .. } => LoginEvent::Limited,
-                    Refusal::WrongCode { attempts_left: 0 } => LoginEvent::Locked,
-                    _ => LoginEvent::WrongCode,
-                };
-                self.audit(event, &address, peer);
+                match refusal {
+                    Refusal::TooManyFailures { .. } => self.audit_limited(&address, peer),
+                    Refusal::WrongCode { attempts_left: 0 } => {
+                        self.audit(LoginEvent::Locked, &address, peer);
+                    }
+                    Refusal::WrongCode { .. } => self.audit(LoginEvent::WrongCode, &address, peer),
+                    // Nothing was guessed: no code was waiting.
+                    _ => {}
+                }
                 Err(refusal)
             }
         }

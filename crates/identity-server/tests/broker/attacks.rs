@@ -410,6 +410,61 @@ async fn a_stranger_fills_the_disk_with_log_ins() {
     );
 }
 
+/// What is refused costs a stranger nothing, and must not cost a line each.
+#[tokio::test]
+async fn refusals_fill_the_audit_log() {
+    let world = world(smtp()).await;
+    let mut browser = Browser::default();
+    let request = browser.begin(&world, &Pkce::default().query()).await;
+    browser.ask(&world, &request, YOU).await;
+    let code = world.last_code().await;
+    for _ in 0..5 {
+        browser
+            .type_code(&world, &request, &crate::world::wrong(&code))
+            .await;
+    }
+    let before = world.audit.lines.lock().unwrap().len();
+    // Nothing waits for this code any more, so nothing was guessed.
+    for _ in 0..10 {
+        browser.type_code(&world, &request, &code).await;
+    }
+    assert_eq!(world.audit.lines.lock().unwrap().len(), before);
+    for _ in 0..1500 {
+        browser.ask(&world, &request, YOU).await;
+    }
+    assert_eq!(world.audit.lines.lock().unwrap().len(), before + 1000);
+    let mut text = String::new();
+    let scrape = Request::get("/metrics").body(Body::empty()).unwrap();
+    let answer = tower::ServiceExt::oneshot(world.meter.router(), scrape)
+        .await
+        .unwrap();
+    let bytes = http_body_util::BodyExt::collect(answer.into_body()).await;
+    text.push_str(std::str::from_utf8(&bytes.unwrap().to_bytes()).unwrap());
+    let counted = "waxseal_broker_logins_total{event=\"limited\"} 1500";
+    assert!(text.contains(counted), "{text}");
+}
+
+/// A stolen code that comes too late says where it was brought from.
+#[tokio::test]
+async fn a_replayed_code_leaves_no_trace_of_who_brought_it() {
+    let world = world(outbox()).await;
+    let code = world.log_in(YOU).await;
+    let pkce = Pkce::default();
+    let form = encode(&pkce.form(&code));
+    assert_eq!(world.token(&pkce.form(&code)).await.status, StatusCode::OK);
+    let mut thief = Browser {
+        address: "192.0.2.9".parse().ok(),
+        ..Browser::default()
+    };
+    thief.send(&world, post("/auth/token", &form)).await;
+    let lines = world.audit.lines.lock().unwrap();
+    let last = lines.last().unwrap();
+    assert!(
+        last.contains("code_replayed") && last.contains("192.0.2.9"),
+        "{last}"
+    );
+}
+
 /// Somebody who makes codes up has the broker ask the provider for him, until the provider has
 /// enough of the broker.
 #[tokio::test]
