@@ -63,6 +63,8 @@ impl Upstream {
                 let user = self.ask(userinfo()?, access, "user:email").await?;
                 let mut url = userinfo()?;
                 url.set_path(&format!("{}/emails", url.path()));
+                // Who has more addresses than fit on a page may have the primary one on the next.
+                url.query_pairs_mut().append_pair("per_page", "100");
                 let emails = self.ask(url, access, "user:email").await?;
                 github(&user, &emails)
             }

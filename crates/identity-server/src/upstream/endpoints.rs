@@ -1,5 +1,6 @@
 //! Where a provider's endpoints are: known beforehand, configured, or discovered and kept.
 
+use std::sync::{MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Mutex;
@@ -151,8 +152,9 @@ impl Endpoints {
 /// The endpoints of one provider, asked for when needed.
 #[derive(Debug, Default)]
 pub(super) struct Directory {
+    state: std::sync::Mutex<State>,
     /// Held while fetching, so that many waiting log-ins make one request.
-    state: Mutex<State>,
+    fetching: Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -171,34 +173,58 @@ impl Directory {
         if let Some(known) = Endpoints::known(config) {
             return Ok(known);
         }
-        let mut state = self.state.lock().await;
-        let younger = |state: &State, age| {
-            let found = state.found.as_ref();
-            let found = found.filter(|(at, _)| now.saturating_since(*at) < age);
-            found.map(|(_, endpoints)| endpoints.clone())
-        };
-        if let Some(fresh) = younger(&state, FRESH) {
+        if let Some(fresh) = self.younger_than(FRESH, now) {
             return Ok(fresh);
         }
+        if let Some(stale) = self.younger_than(STALE, now) {
+            // One log-in pays for the refresh, and the others go on with what there is: a provider
+            // that hangs holds nobody else.
+            let refreshed = match self.fetching.try_lock() {
+                Ok(_guard) => self.fetch(config, transport, now).await.ok(),
+                Err(_) => None,
+            };
+            return Ok(refreshed.unwrap_or(stale));
+        }
+        let _guard = self.fetching.lock().await;
+        match self.younger_than(FRESH, now) {
+            Some(fresh) => Ok(fresh),
+            None => self.fetch(config, transport, now).await,
+        }
+    }
+
+    /// The caller holds `fetching`.
+    async fn fetch(
+        &self,
+        config: &ConnectorConfig,
+        transport: &dyn Transport,
+        now: Time,
+    ) -> Result<Endpoints, UpstreamError> {
         let recently = |at: Time| now.saturating_since(at) < FAILURE;
-        let outcome = if state.failed_at.is_some_and(recently) {
-            Err(UpstreamError::TriedRecently)
-        } else {
-            discover(config, transport).await
-        };
-        match outcome {
+        if self.state().failed_at.is_some_and(recently) {
+            return Err(UpstreamError::TriedRecently);
+        }
+        let outcome = discover(config, transport).await;
+        let mut state = self.state();
+        match &outcome {
             Ok(endpoints) => {
                 state.failed_at = None;
                 state.found = Some((now, endpoints.clone()));
-                Ok(endpoints)
             }
-            Err(error) => {
-                if !matches!(error, UpstreamError::TriedRecently) {
-                    state.failed_at = Some(now);
-                }
-                younger(&state, STALE).ok_or(error)
-            }
+            Err(_) => state.failed_at = Some(now),
         }
+        outcome
+    }
+
+    fn younger_than(&self, age: Duration, now: Time) -> Option<Endpoints> {
+        let state = self.state();
+        let found = state.found.as_ref();
+        let found = found.filter(|(at, _)| now.saturating_since(*at) < age);
+        found.map(|(_, endpoints)| endpoints.clone())
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Every write is whole, so a panic elsewhere leaves nothing half-written.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -465,6 +465,39 @@ async fn a_replayed_code_leaves_no_trace_of_who_brought_it() {
     );
 }
 
+/// A provider that stops answering holds up one log-in, and not everybody who comes after.
+#[tokio::test]
+async fn a_provider_whose_discovery_hangs_holds_everybody() {
+    let mut oidc = connector(ConnectorKind::Oidc);
+    oidc.issuer = Some("https://id.example".to_owned());
+    let (world, _) = site(&oidc).await;
+    let query = Pkce::default().query();
+    let go = async || {
+        let mut browser = Browser::default();
+        let begun = browser.get(&world, &format!("/auth/auth?{query}")).await;
+        let page = begun.header("location").to_owned();
+        browser.get(&world, &page).await
+    };
+    assert_eq!(go().await.status, StatusCode::SEE_OTHER);
+    world.advance(3601);
+    let hang = axum::Router::new().fallback(std::future::pending::<StatusCode>);
+    world.internet.add("https://id.example", hang);
+    let first = Box::pin(go());
+    let second = async {
+        tokio::task::yield_now().await;
+        go().await
+    };
+    let limit = std::time::Duration::from_secs(2);
+    let both = futures_util::future::select(first, Box::pin(second));
+    let done = tokio::time::timeout(limit, both)
+        .await
+        .expect("one goes on");
+    let futures_util::future::Either::Right((answer, _)) = done else {
+        panic!("the first one waits");
+    };
+    assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
+}
+
 /// Somebody who makes codes up has the broker ask the provider for him, until the provider has
 /// enough of the broker.
 #[tokio::test]
