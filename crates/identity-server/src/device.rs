@@ -16,8 +16,8 @@ pub(crate) use user_code::UserCode;
 
 use crate::client::{Caller, PublicClient, is_code_challenge};
 use crate::limits::{
-    DEVICES_PER_PEER, USER_CODES_IN_ALL, USER_CODES_PER_PEER, USER_CODES_PER_SITE, peer_name,
-    site_name,
+    DEVICES_PER_PEER, DEVICES_PER_SITE, USER_CODES_IN_ALL, USER_CODES_PER_PEER,
+    USER_CODES_PER_SITE, peer_name, site_name,
 };
 use crate::login::{Begun, LOGIN_LIFE, Outcome, login_key, of_browser, take_login};
 use crate::parameters::Parameters;
@@ -123,14 +123,17 @@ impl Service {
             device_key(&digest),
             user_code_key(&codes.user_code),
             DEVICES_PER_PEER.key(&peer_name(peer)),
+            DEVICES_PER_SITE.key(&site_name(peer)),
         ];
         let made = transact(&*self.context.store, keys, now, move |slots| {
-            let [of_device, of_user, of_peer] = slots else {
+            let [of_device, of_user, of_peer, of_site] = slots else {
                 return Ok(false);
             };
             if limited {
                 DEVICES_PER_PEER.admit(Some(of_peer), now)?;
+                DEVICES_PER_SITE.admit(Some(of_site), now)?;
                 DEVICES_PER_PEER.note(Some(of_peer), now);
+                DEVICES_PER_SITE.note(Some(of_site), now);
             }
             // One chance in 10^10 that the code is in use; its owner keeps it.
             if of_user.record.is_some() {

@@ -8,7 +8,7 @@ use waxseal_crypto::{Random, RandomError, Time};
 use waxseal_identity::MAX_EMAIL;
 
 use crate::client::{Redirect, is_code_challenge, is_known};
-use crate::limits::{LOGINS_PER_PEER, peer_name};
+use crate::limits::{LOGINS_PER_SITE, site_name};
 use crate::parameters::Parameters;
 use crate::records::{Login, read, write};
 use crate::secret::{Secret, same};
@@ -239,9 +239,9 @@ impl Service {
         of_browser(self.find_login(request).await?, cookie, self.now())
     }
 
-    /// The key of what counts the log-ins of a client.
+    /// The key of what counts the log-ins of a client's site.
     pub(crate) fn logins_key(&self, peer: Option<IpAddr>) -> RecordKey {
-        LOGINS_PER_PEER.key(&peer_name(peer))
+        LOGINS_PER_SITE.key(&site_name(peer))
     }
 
     async fn find_login(&self, request: &str) -> Result<Option<Login>, StoreError> {
@@ -278,7 +278,7 @@ impl Service {
 pub(crate) fn take_login(slot: Option<&mut Slot>, now: Time) -> Result<(), Refusal> {
     match slot {
         None => Ok(()),
-        slot => LOGINS_PER_PEER
+        slot => LOGINS_PER_SITE
             .take(slot, now)
             .map_err(|retry| Refusal::TooManyLogins { retry }),
     }

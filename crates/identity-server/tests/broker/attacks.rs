@@ -8,7 +8,7 @@ use serde_json::json;
 use waxseal_crypto::Clock;
 use waxseal_identity_server::{
     Administration, BanTarget, Config, ConfigError, ConnectorKind, ExchangeIssuer, MailConfig,
-    Store,
+    RecordKey, RecordKind, Store, transact,
 };
 
 use crate::device::{ask, on_the_way, poll};
@@ -370,31 +370,42 @@ async fn the_tenant_of_personal_accounts_passes_for_an_organization() {
 #[tokio::test]
 async fn a_stranger_fills_the_disk_with_log_ins() {
     let (world, _) = site(&connector(ConnectorKind::Google)).await;
-    let stranger = || Browser {
-        address: "192.0.2.7".parse().ok(),
+    let stranger = |network: u16| Browser {
+        address: format!("2001:db8:7:{network:x}::1").parse().ok(),
         ..Browser::default()
     };
     let query = format!("/auth/auth?{}", Pkce::default().query());
-    let mut browser = stranger();
+    let mut browser = stranger(0);
     let begun = browser.get(&world, &query).await;
     let leave = begun.header("location").to_owned();
-    // Also by going to a provider again and again.
-    for _ in 0..1799 {
-        assert_eq!(
-            stranger().get(&world, &query).await.status,
-            StatusCode::SEE_OTHER
-        );
-        assert_eq!(
-            browser.get(&world, &leave).await.status,
-            StatusCode::SEE_OTHER
-        );
-    }
+    let count = async |count: u32| {
+        let parts: [&[u8]; 2] = [b"log-ins per site", b"2001:db8:7::/48"];
+        let key = RecordKey::new(RecordKind::Limit, &parts);
+        transact(&*world.store, vec![key], world.server_now(), move |slots| {
+            let (bytes, expires) = slots[0].record.take().expect("they are counted");
+            let mut tally: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+            assert_eq!(tally["count"], json!(1));
+            tally["count"] = json!(count);
+            slots[0].record = Some((serde_json::to_vec(&tally).unwrap(), expires));
+        })
+        .await
+        .unwrap();
+    };
+    count(17_998).await;
+    // Also by going to a provider again and again, from one network after another.
+    assert_eq!(
+        stranger(1).get(&world, &query).await.status,
+        StatusCode::SEE_OTHER
+    );
     assert_eq!(
         browser.get(&world, &leave).await.status,
         StatusCode::SEE_OTHER
     );
-    for page in [&query, &leave] {
-        let answer = browser.get(&world, page).await;
+    let answers = [
+        stranger(2).get(&world, &query).await,
+        browser.get(&world, &leave).await,
+    ];
+    for answer in answers {
         assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS);
         assert_eq!(answer.header("retry-after"), "3600");
     }
@@ -405,7 +416,7 @@ async fn a_stranger_fills_the_disk_with_log_ins() {
     );
     world.advance(3600);
     assert_eq!(
-        stranger().get(&world, &query).await.status,
+        stranger(2).get(&world, &query).await.status,
         StatusCode::SEE_OTHER
     );
 }
