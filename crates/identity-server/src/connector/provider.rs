@@ -119,9 +119,11 @@ impl Service {
                 return Err(Refusal::UnknownLogin);
             };
             let wait = |retry| Refusal::TooManyFailures { retry };
-            FORGED_CODES_PER_PEER
-                .admit(Some(of_peer), now)
-                .map_err(wait)?;
+            // Where nobody knows who asks, one could keep everybody out.
+            if peer.is_some() {
+                let admitted = FORGED_CODES_PER_PEER.admit(Some(of_peer), now);
+                admitted.map_err(wait)?;
+            }
             if read::<AtProvider>(Some(visit)).as_ref() != Some(&at) {
                 return Err(Refusal::UnknownLogin);
             }
@@ -139,7 +141,7 @@ impl Service {
         let next = match self.ask_provider(upstream, &callback, &visit).await {
             Ok(account) => self.settle(upstream, account, &login, &begun, peer).await,
             Err(error) => {
-                if matches!(error, UpstreamError::Exchange(_)) {
+                if peer.is_some() && matches!(error, UpstreamError::Exchange(_)) {
                     let noted = transact(&*self.context.store, vec![of_peer], now, move |slots| {
                         FORGED_CODES_PER_PEER.note(slots.first_mut(), now);
                     });

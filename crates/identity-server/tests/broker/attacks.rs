@@ -518,13 +518,13 @@ async fn forged_codes_become_requests_to_a_provider() {
         address: "192.0.2.7".parse().ok(),
         ..Browser::default()
     };
-    for _ in 0..62 {
+    for _ in 0..302 {
         attacker.cookies.clear();
         let url = attacker.leave(&world, "google").await;
         let query = [("code", "made-up"), ("state", &state_of(&url))];
         attacker.come_back(&world, "google", &query).await;
     }
-    assert_eq!(provider.forms.lock().unwrap().len(), 60);
+    assert_eq!(provider.forms.lock().unwrap().len(), 300);
     let answer = attacker.visit(&world, &provider, "google").await;
     assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS);
     let mut other = Browser::default();
