@@ -75,9 +75,11 @@ impl Service {
     }
 
     /// Whether the person is shown once more who signs before the program learns it: where that
-    /// becomes public, and where a code is copied (CVE-2022-39222: never in answer to a link).
-    pub(crate) fn wants_confirmation(&self, login: &Login) -> bool {
-        let copied = login.device.is_none() && login.redirect_uri == waxseal_identity::OUT_OF_BAND;
-        self.config.public_log || copied
+    /// becomes public, and wherever nobody was asked before. A provider may let people through
+    /// without a word, and then a link alone would get a code for whoever waits for it: on a page
+    /// to be copied (CVE-2022-39222), or on a port of a machine that others use too (RFC 8252
+    /// §8.6).
+    pub(crate) const fn wants_confirmation(&self, login: &Login) -> bool {
+        self.config.public_log || login.device.is_none()
     }
 }

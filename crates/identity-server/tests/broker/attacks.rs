@@ -509,6 +509,29 @@ async fn a_provider_whose_discovery_hangs_holds_everybody() {
     assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
 }
 
+/// RFC 8252 §8.6: a page sends its visitor through a provider that asks nothing. The code would go
+/// to whoever listens on that port of a machine that several people use.
+#[tokio::test]
+async fn a_link_gets_a_token_without_a_click() {
+    let (world, provider) = site(&connector(ConnectorKind::Github)).await;
+    let mut browser = Browser::default();
+    let url = browser.leave(&world, "github").await;
+    let code = provider.agree(&url);
+    let query = encode(&[("code", code.as_str()), ("state", &state_of(&url))]);
+    let back = browser
+        .get(&world, &format!("/auth/callback/github?{query}"))
+        .await;
+    assert_eq!(back.parameter("code"), None);
+    let page = browser.get(&world, back.header("location")).await;
+    assert!(
+        page.body.contains("You are about to sign as"),
+        "{}",
+        page.body
+    );
+    let answer = browser.go_on(&world, &back).await;
+    assert!(answer.parameter("code").is_some());
+}
+
 /// Somebody who makes codes up has the broker ask the provider for him, until the provider has
 /// enough of the broker.
 #[tokio::test]

@@ -396,8 +396,10 @@ async fn oob_approval_without_post() {
     let request = begun.parameter("request").unwrap();
     let url = browser.leave_from(&world, "oidc", &request).await;
     let code = provider.agree(&url);
-    let query = [("code", code.as_str()), ("state", &state_of(&url))];
-    let answer = browser.come_back(&world, "oidc", &query).await;
+    let query = crate::world::encode(&[("code", code.as_str()), ("state", &state_of(&url))]);
+    let answer = browser
+        .get(&world, &format!("/auth/callback/oidc?{query}"))
+        .await;
     assert!(
         answer.header("location").starts_with("/auth/auth/confirm?"),
         "no code on a GET"

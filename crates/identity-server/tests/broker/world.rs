@@ -184,6 +184,7 @@ pub(crate) struct World {
     /// Where the broker's own requests go.
     pub(crate) internet: Internet,
     pub(crate) audit: Arc<MemoryAudit>,
+    pub(crate) public_log: bool,
 }
 
 /// The client secret of every connector.
@@ -261,6 +262,7 @@ pub(crate) async fn on_store(config: Config, store: Arc<MemoryStore>) -> Result<
         audit: Arc::<MemoryAudit>::clone(&audit),
         meter: meter.clone(),
     };
+    let public_log = config.public_log;
     let server = IdentityServer::new(config, context).await?;
     Ok(World {
         router: server.router(),
@@ -272,6 +274,7 @@ pub(crate) async fn on_store(config: Config, store: Arc<MemoryStore>) -> Result<
         meter,
         internet,
         audit,
+        public_log,
     })
 }
 
