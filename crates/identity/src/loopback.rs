@@ -47,8 +47,8 @@ impl Loopback {
         self.address
     }
 
-    /// Serves the socket until a callback has been judged, whatever the verdict, or the answer is
-    /// dropped.
+    /// Serves the socket until a callback of this log-in has been judged, whatever the verdict, or
+    /// the answer is dropped.
     pub(crate) fn listen(
         self,
         judge: impl Fn(&str) -> Outcome + Send + Sync + 'static,
@@ -149,6 +149,12 @@ fn serve(mut stream: TcpStream, shared: &Shared) -> io::Result<()> {
         ),
         Ok(query) => {
             let outcome = (shared.judge)(query);
+            // Any page of the web can ask this port for a callback, and knows no state. It is not
+            // taken, and does not end the log-in of whoever waits here (S-42).
+            if let Err(LoginError::WrongState | LoginError::MalformedCallback) = outcome {
+                let text = "This answer belongs to another log-in. The program waits for its own.";
+                return respond(&mut stream, "400 Bad Request", text);
+            }
             let (status, text) = match &outcome {
                 Ok(_) => (
                     "200 OK",

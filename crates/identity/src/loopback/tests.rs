@@ -94,6 +94,20 @@ impl Opener for Browser {
     }
 }
 
+/// A page of the web that has found the port, and then the browser.
+struct Before(&'static [&'static str], Browser);
+
+impl Opener for Before {
+    fn open(&self, url: &Url) {
+        let mut back = Url::parse(&pair(url, "redirect_uri")).unwrap();
+        for query in self.0 {
+            back.set_query(Some(query));
+            assert!(get(&back).starts_with("HTTP/1.1 400"), "{query}");
+        }
+        self.1.open(url);
+    }
+}
+
 fn issuer(nonce: &'static str) -> impl Fn(&Request) -> testing::Answer + Send + Sync {
     move |request| match request.url.path() {
         "/token" => {
@@ -118,7 +132,7 @@ fn issuer(nonce: &'static str) -> impl Fn(&Request) -> testing::Answer + Send + 
 /// The nonce is the second value that the counting generator gives.
 const NONCE: &str = "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI";
 
-fn log_in(browser: &Browser) -> Result<crate::IdentityToken, LoginError> {
+fn log_in(browser: &dyn Opener) -> Result<crate::IdentityToken, LoginError> {
     let login = BrowserLogin {
         config: LoginConfig::new("https://issuer.example"),
         random: &CountingRandom::default(),
@@ -138,9 +152,19 @@ fn the_browser_brings_the_code() {
 }
 
 #[test]
-fn s_42_a_forged_answer_ends_the_log_in() {
-    let found = log_in(&Browser(|_| "code=c&state=forged".to_owned()));
-    assert!(matches!(found, Err(LoginError::WrongState)));
+fn s_42_a_forged_answer_is_not_taken_and_ends_nothing() {
+    const FORGED: &[&str] = &[
+        "code=c&state=forged",
+        "code=c",
+        "",
+        "state=a&state=b",
+        "error=access_denied",
+    ];
+    let token = log_in(&Before(
+        FORGED,
+        Browser(|state| format!("code=c&state={state}")),
+    ));
+    assert_eq!(token.unwrap().subject(), "s");
     let found = log_in(&Browser(|state| {
         format!("error=access_denied&state={state}")
     }));
