@@ -21,10 +21,22 @@ pub type DedupKey = [u8; 32];
 /// **Concurrency.** One writer: [`open`](Self::open) takes the log over and raises the epoch;
 /// commits of an earlier epoch answer [`CommitOutcome::Fenced`]. Reads may run at any time.
 ///
+/// **Errors.** [`CommitOutcome::NotCommitted`] is a promise: the commit is not there and never will
+/// be. Whoever sent an entry may send it again then, and the log goes on with the same indexes.
+/// Whatever is less certain, such as an fsync that failed, is [`CommitOutcome::Unknown`]: nothing
+/// is signed any more, the process ends, and the next one reads what is there (D2).
+///
+/// **State.** Every commit replaces the state: the tree, the log's name, whether it is frozen, and
+/// whether the stores are a copy. A commit may have no entries.
+///
+/// **Damage.** The log compares entries that it reads here with the hashes of its tree, and the
+/// state carries a checksum (D8). Deduplication keys prove nothing by themselves (S-13): a wrong
+/// index is found out by comparing bytes, a lost key lets an entry in twice.
+///
 /// **Blocking.** Methods may block the thread: the log calls them only where that is allowed.
 ///
 /// **Trust.** Who writes the ledger can make the log fork. Who rolls it back is found out at start
-/// if the objects were not rolled back with it.
+/// if the objects were not rolled back with it, or if there are witnesses (D4, D11).
 pub trait Ledger: Send + Sync {
     /// Takes the log over: a new epoch, and the state of the last commit, if there was one.
     fn open(&self) -> BoxFuture<'_, Result<Opened, LedgerError>>;

@@ -8,7 +8,7 @@
 //! immutable objects, recovery, the HTTP routes of all that.
 //!
 //! **Out of scope.** The stores: they come in as [`Ledger`] and [`Objects`]
-//! (`waxseal-store-embedded`). Whether a certificate is anybody's: verifiers decide. Witnesses.
+//! (`waxseal-store-embedded`). Whether a certificate is anybody's: verifiers decide.
 //!
 //! ```no_run
 //! use std::sync::Arc;

@@ -28,15 +28,20 @@ pub enum ObjectName {
 /// returns, its objects survive a crash and a loss of power.
 ///
 /// **Consistency.** An object is read whole or not at all. Objects never change, but for the
-/// checkpoint, which is replaced atomically.
+/// checkpoint, which is replaced atomically. Its tree never becomes smaller; the same tree may get
+/// more signatures, so a cache tells two checkpoints apart by their bytes and not by their size.
 ///
 /// **Concurrency.** One log writes at a time (the ledger sees to that); a second one can only
-/// write the same bytes, or fail.
+/// write the same bytes, or fail. The checkpoint is replaced only where it is what the writer
+/// wrote last, so that a stale writer stops there (D6).
+///
+/// **Errors.** Whatever fails is tried again with the same bytes. A conflict is none of that: the
+/// log stops.
 ///
 /// **Blocking.** Methods may block the thread: the log calls them only where that is allowed.
 ///
 /// **Trust.** Trusted to keep what they are given, not for integrity: whoever reads a log checks
-/// tiles and entries against the checkpoint.
+/// tiles and entries against the checkpoint, and the log itself does so about once a day (D8).
 pub trait Objects: Send + Sync {
     /// An object, if it is there.
     fn read(&self, name: ObjectName) -> BoxFuture<'_, Result<Option<Vec<u8>>, ObjectsError>>;

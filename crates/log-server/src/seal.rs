@@ -185,11 +185,12 @@ impl Sealer {
             .await
             .map_err(failed)?;
         self.checkpoint = Some(new.to_vec());
-        self.shared.written.send_replace(Arc::clone(published));
         self.shared
             .history
             .keep(published, &*self.shared.objects)
             .await;
+        // The last of it: whoever waits for this finds everything written.
+        self.shared.written.send_replace(Arc::clone(published));
         Ok(())
     }
 

@@ -231,6 +231,7 @@ pub(crate) struct MemoryObjects {
     plan: Arc<Plan>,
     pub(crate) inner: Mutex<BTreeMap<ObjectName, Vec<u8>>>,
     pub(crate) fails_to_read: AtomicBool,
+    pub(crate) reads: AtomicUsize,
 }
 
 impl MemoryObjects {
@@ -261,6 +262,7 @@ impl Objects for MemoryObjects {
         if self.fails_to_read.load(Ordering::SeqCst) {
             return Box::pin(async move { Err(Self::failed(name)) });
         }
+        self.reads.fetch_add(1, Ordering::SeqCst);
         let read = self.inner.lock().unwrap().get(&name).cloned();
         Box::pin(async move { Ok(read) })
     }

@@ -278,3 +278,26 @@ async fn sign() {
         .store(true, std::sync::atomic::Ordering::SeqCst);
     assert!(matches!(refused(&rig).await, StartError::Sign(_)));
 }
+
+/// I7: what a start reads depends on what is not sealed, and not on the size of the log.
+#[tokio::test]
+async fn a_start_reads_the_right_edge_and_no_more() {
+    use std::sync::atomic::Ordering;
+    let mut reads = Vec::new();
+    for size in [256 * 100, 256 * (256 + 100)] {
+        let rig = Rig::new();
+        let mut at = 0;
+        while at < size {
+            at = size.min(at + 1024);
+            grown(&rig, at).await;
+        }
+        let before = rig.objects.reads.load(Ordering::SeqCst);
+        rig.start().await.unwrap();
+        reads.push(rig.objects.reads.load(Ordering::SeqCst) - before);
+        assert!(rig.ledger.inner.lock().unwrap().tail.len() < 2 * 256);
+    }
+    // The tiles below the last one of every level, at most 256 for each, and the checkpoint: for
+    // three times the entries it is one tile more, because there is one level more.
+    println!("objects read at a start: {reads:?}");
+    assert!(reads[0] <= 102 && reads[1] <= reads[0] + 2, "{reads:?}");
+}
