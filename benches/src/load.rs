@@ -11,10 +11,11 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result, anyhow, ensure};
 use waxseal_formats::TrustedRoot;
+use waxseal_tlog::LogKey;
 
 pub use authority::Certificates;
 pub use entries::Entries;
-pub use pace::{Pace, Paced, pace};
+pub use pace::{Pace, Paced, Served, pace};
 pub use stamps::Timestamps;
 pub use workflow::workflow_certificate;
 
@@ -94,6 +95,14 @@ impl Target {
     /// Its port on loopback.
     pub const fn port(&self) -> u16 {
         self.port
+    }
+
+    /// What its clients know of its log.
+    ///
+    /// # Errors
+    /// If its files for clients do not say.
+    pub fn log_key(&self) -> Result<LogKey> {
+        told(waxseal_tests_simulation::log_key(&self.data))
     }
 
     /// Its data directory.

@@ -1,31 +1,30 @@
 //! Entries for the log: distinct, each with a real signature and a real certificate.
 
+use std::sync::Arc;
+
 use anyhow::Result;
-use waxseal_tests_simulation::{Acknowledgement, Author, ENTRIES, Entry, log_key};
+use waxseal_tests_simulation::{Acknowledgement, Author, ENTRIES, Entry};
 use waxseal_tlog::LogKey;
 
-use super::{Asking, Endpoint, Target, Work, told};
+use super::{Asking, Endpoint, Work, told};
 
 /// Work for the transparency log.
 pub struct Entries {
-    author: Author,
-    key: LogKey,
+    author: Arc<Author>,
+    key: Arc<LogKey>,
     about: String,
     made: u64,
 }
 
 impl Entries {
-    /// Entries by an author, for the log of an instance; `about` makes them distinct from others.
-    ///
-    /// # Errors
-    /// If the log's key is not known.
-    pub fn new(target: &Target, author: Author, about: &str) -> Result<Self> {
-        Ok(Self {
+    /// Entries by an author, for the log with this key; `about` makes them distinct from others.
+    pub fn new(key: Arc<LogKey>, author: Arc<Author>, about: &str) -> Self {
+        Self {
             author,
-            key: told(log_key(target.data()))?,
+            key,
             about: about.to_owned(),
             made: 0,
-        })
+        }
     }
 }
 

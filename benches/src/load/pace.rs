@@ -8,8 +8,9 @@ use anyhow::{Context as _, Result, ensure};
 use tokio::task::JoinSet;
 use waxseal_tests_simulation::Connection;
 
-use super::{Asking, Endpoint, Target, Work};
+use super::{Asking, Endpoint, Work};
 use crate::Samples;
+use crate::machine::{CpuTime, cpu_time};
 
 /// How requests follow each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +21,24 @@ pub enum Pace {
     /// This many requests a second, whatever becomes of them; times count from when a request was
     /// due, so that a server that stalls is not spared.
     Open(u32),
+    /// More requests a second than the server can answer: it may refuse some (429 or 503). Times
+    /// count from when a request was sent.
+    Overload {
+        /// Requests a second.
+        rate: u32,
+        /// More requests than these are not under way at one time.
+        connections: usize,
+    },
+}
+
+/// A server on loopback.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "made by every bench")]
+pub struct Served {
+    /// Its port.
+    pub port: u16,
+    /// Its process, if its time is to be counted.
+    pub id: Option<u32>,
 }
 
 /// Connections of an open loop: more requests than this are not under way at one time.
@@ -35,6 +54,12 @@ pub struct Paced {
     pub took: Duration,
     /// The length of a request's body, bytes.
     pub body: usize,
+    /// The time of every request that was refused.
+    pub refused: Samples,
+    /// Time that the server's process was on a processor.
+    pub server_cpu: Option<CpuTime>,
+    /// The same of this process, which is the generator.
+    pub own_cpu: Option<CpuTime>,
 }
 
 impl Paced {
@@ -51,7 +76,8 @@ impl Paced {
 
 struct Answered<A> {
     asked: A,
-    answer: Vec<u8>,
+    /// `None`: it was refused.
+    answer: Option<Vec<u8>>,
     time: Duration,
 }
 
@@ -61,7 +87,7 @@ struct Answered<A> {
 /// Any answer that is no success or does not verify: figures of a server that breaks its word are
 /// worth nothing.
 pub async fn pace<W: Work>(
-    target: &Target,
+    served: Served,
     work: &mut W,
     pace: Pace,
     most: usize,
@@ -77,10 +103,11 @@ pub async fn pace<W: Work>(
     let connections = match pace {
         Pace::Closed(connections) => connections,
         Pace::Open(_) => OPEN_CONNECTIONS,
+        Pace::Overload { connections, .. } => connections,
     };
     let mut open = Vec::new();
     for _ in 0..connections {
-        open.push(Connection::open(target.port()).await?);
+        open.push(Connection::open(served.port).await?);
     }
     let begin = Instant::now();
     let due = Due {
@@ -88,10 +115,14 @@ pub async fn pace<W: Work>(
         end: begin + time,
         every: match pace {
             Pace::Closed(_) => None,
-            Pace::Open(rate) => Some(Duration::from_secs(1) / rate.max(1)),
+            Pace::Open(rate) | Pace::Overload { rate, .. } => {
+                Some(Duration::from_secs(1) / rate.max(1))
+            }
         },
         total: most,
+        is_overload: matches!(pace, Pace::Overload { .. }),
     };
+    let before = (served.id.and_then(cpu_time), cpu_time(std::process::id()));
     let mut workers = JoinSet::new();
     for connection in open {
         let queue = Arc::clone(&queue);
@@ -102,13 +133,26 @@ pub async fn pace<W: Work>(
         answered.extend(done??);
     }
     let took = begin.elapsed();
+    let after = (served.id.and_then(cpu_time), cpu_time(std::process::id()));
     ensure!(!answered.is_empty(), "nothing was answered");
-    let mut times = Samples::default();
+    let (mut times, mut refused) = (Samples::default(), Samples::default());
     for one in &answered {
-        work.verify(&one.asked, &one.answer)?;
+        let Some(answer) = &one.answer else {
+            refused.add(one.time);
+            continue;
+        };
+        work.verify(&one.asked, answer)?;
         times.add(one.time);
     }
-    Ok(Paced { times, took, body })
+    let spent = |after: Option<CpuTime>, before: Option<CpuTime>| Some(after?.since(before?));
+    Ok(Paced {
+        times,
+        took,
+        body,
+        refused,
+        server_cpu: spent(after.0, before.0),
+        own_cpu: spent(after.1, before.1),
+    })
 }
 
 /// When requests are due.
@@ -118,6 +162,8 @@ struct Due {
     end: Instant,
     every: Option<Duration>,
     total: usize,
+    /// Refusals are no failure, and what was not sent in time is not sent at all.
+    is_overload: bool,
 }
 
 impl Due {
@@ -147,13 +193,15 @@ async fn ask<A>(
         let Some((at, Asking { body, lines, asked })) = next else {
             return Ok(answered);
         };
-        if at >= due.end {
+        if at >= due.end || (due.is_overload && Instant::now() >= due.end) {
             return Ok(answered);
         }
         // The timer is as coarse as a millisecond, which is not the server's time. A request that was
         // due while every connection was busy counts from when it was due.
         let begin = if at > Instant::now() {
             tokio::time::sleep_until(at.into()).await;
+            Instant::now()
+        } else if due.is_overload {
             Instant::now()
         } else {
             at
@@ -166,15 +214,16 @@ async fn ask<A>(
         let answer = connection.post_as(path, content_type, &lines, &body).await;
         let time = begin.elapsed();
         let answer = answer.with_context(|| format!("POST {path}"))?;
+        let is_refused = due.is_overload && matches!(answer.status, 429 | 503);
         ensure!(
-            answer.status == status,
+            answer.status == status || is_refused,
             "POST {path}: {} {}",
             answer.status,
             answer.text().chars().take(300).collect::<String>()
         );
         answered.push(Answered {
             asked,
-            answer: answer.body,
+            answer: (!is_refused).then_some(answer.body),
             time,
         });
     }

@@ -110,15 +110,52 @@ impl Connection {
             .nth(1)
             .and_then(|status| status.parse().ok())
             .ok_or_else(|| malformed("there is no status"))?;
-        let length: usize = field(&head, "content-length")
-            .and_then(|length| length.parse().ok())
-            .filter(|length| *length <= MAX_BODY)
-            .ok_or_else(|| malformed("the body has no length, or is too long"))?;
+        let is_chunked =
+            field(&head, "transfer-encoding").is_some_and(|coding| coding == "chunked");
+        let body = if is_chunked {
+            self.read_chunks().await?
+        } else {
+            let length = field(&head, "content-length").and_then(|length| length.parse().ok());
+            let length = length.filter(|length| *length <= MAX_BODY);
+            let no_length = || malformed("the body has no length, or is too long");
+            self.read_bytes(length.ok_or_else(no_length)?).await?
+        };
+        Ok(Answer { status, head, body })
+    }
+
+    async fn read_bytes(&mut self, length: usize) -> Result<Vec<u8>> {
         while self.buffer.len() < length {
             self.read_more(length).await?;
         }
-        let body = self.buffer.drain(..length).collect();
-        Ok(Answer { status, head, body })
+        Ok(self.buffer.drain(..length).collect())
+    }
+
+    /// A body in chunks, without extensions and trailers.
+    async fn read_chunks(&mut self) -> Result<Vec<u8>> {
+        let mut body = Vec::new();
+        loop {
+            let end = loop {
+                if let Some(at) = self.buffer.windows(2).position(|two| two == b"\r\n") {
+                    break at;
+                }
+                self.read_more(MAX_HEAD).await?;
+            };
+            let line = self.read_bytes(end + 2).await?;
+            let length = std::str::from_utf8(&line).ok().map(str::trim_end);
+            let length = length.and_then(|length| usize::from_str_radix(length, 16).ok());
+            let fits = |length: &usize| *length <= MAX_BODY.saturating_sub(body.len());
+            let length = length
+                .filter(fits)
+                .ok_or_else(|| malformed("a chunk has no length"))?;
+            let chunk = self.read_bytes(length + 2).await?;
+            let Some(chunk) = chunk.strip_suffix(b"\r\n") else {
+                return Err(malformed("a chunk has no end"));
+            };
+            if chunk.is_empty() {
+                return Ok(body);
+            }
+            body.extend_from_slice(chunk);
+        }
     }
 
     async fn read_more(&mut self, limit: usize) -> Result<()> {
@@ -147,6 +184,28 @@ fn malformed(what: &'static str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn bodies_in_chunks() {
+        async fn answered(body: &'static str) -> Result<Vec<u8>> {
+            let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await?;
+            let port = listener.local_addr()?.port();
+            let server = tokio::spawn(async move {
+                let (mut stream, _) = listener.accept().await?;
+                let head = "HTTP/1.1 201 Created\r\ntransfer-encoding: chunked\r\n\r\n";
+                stream.write_all(format!("{head}{body}").as_bytes()).await
+            });
+            let mut connection = Connection::open(port).await?;
+            let answer = connection.get("/").await;
+            server.await??;
+            Ok(answer?.body)
+        }
+        let body = answered("3\r\nabc\r\n0a\r\n0123456789\r\n0\r\n\r\n").await;
+        assert_eq!(body.unwrap(), b"abc0123456789");
+        assert!(answered("x\r\nabc\r\n0\r\n\r\n").await.is_err());
+        assert!(answered("3\r\nabcd\r\n0\r\n\r\n").await.is_err());
+        assert!(answered("fffffff\r\n").await.is_err());
+    }
 
     #[test]
     fn header_fields() {

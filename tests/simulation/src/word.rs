@@ -66,6 +66,10 @@ impl Personality for Words {
         Ok(Box::new(Word(body.to_vec())))
     }
 
+    fn key(&self, stored: &[u8]) -> Option<DedupKey> {
+        Some(sha256(stored))
+    }
+
     fn leaf<'a>(&self, stored: &'a [u8]) -> Option<Cow<'a, [u8]>> {
         Some(Cow::Borrowed(stored))
     }

@@ -6,7 +6,7 @@
 //! root, on the server while it is written to and in the directory that the killed process left
 //! behind (I3); a sealed tile that changed (I4); an entry that is in the log twice, or that is
 //! refused when it is sent again (I5, I6); a start that does not succeed by itself, or not in half a
-//! minute on a machine however busy (I7; the worst is printed, and `log-load` in `benches/` times it).
+//! minute on a machine however busy (I7; the worst is printed, and `instance` in `benches/` times it).
 //!
 //! **Not a failure.** An entry that was not acknowledged and is in the log, or is not.
 //!

@@ -1,4 +1,4 @@
-//! `cargo run --release -p waxseal-benches --bin log-load`: an instance under load, beside the
+//! `cargo run --release -p waxseal-benches --bin instance`: an instance under load, beside the
 //! figures of its peers.
 //!
 //! It starts `waxseald up`, as it was built beside this program (`cargo build --release -p waxseal
@@ -9,13 +9,15 @@
 //! entry, signature and SCT of a certificate, token of a timestamp.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use waxseal_benches::load::{
-    Certificates, Entries, Pace, Paced, Target, Timestamps, Work, pace, workflow_certificate,
+    Certificates, Entries, Pace, Paced, Served, Target, Timestamps, Work, pace,
+    workflow_certificate,
 };
-use waxseal_benches::{Program, Samples, Table, load_average};
+use waxseal_benches::{Program, Samples, Table, beside, disk, load_average, megabytes};
 use waxseal_instance::DEMO_IDENTITY;
 use waxseal_tests_simulation::{Author, Chance, Connection, Running, free_port, resident_memory};
 
@@ -99,7 +101,7 @@ fn main() -> Result<()> {
                 (Some(running), target)
             }
         };
-        println!("{}", disk(target.data())?);
+        println!("{}\n", disk(folder.path())?);
         Bench {
             running,
             target,
@@ -136,7 +138,7 @@ impl Arguments {
             match argument.as_str() {
                 "--instance" => parsed.instance = Some(value.into()),
                 "--seconds" => parsed.seconds = value.parse()?,
-                _ => bail!("usage: log-load [--instance DIR] [--seconds N]"),
+                _ => bail!("usage: instance [--instance DIR] [--seconds N]"),
             }
         }
         Ok(parsed)
@@ -200,7 +202,7 @@ impl Bench {
         let certificate = workflow_certificate(author.public_key(), &certificate).await?;
         let author = author.with_certificate(certificate);
         let about = format!("{:?}", Instant::now());
-        let mut entries = Entries::new(&self.target, author, &about)?;
+        let mut entries = Entries::new(Arc::new(self.target.log_key()?), Arc::new(author), &about);
 
         let mut table = Table::new(&[
             "work", "pace", "answers", "per s", "p50 ms", "p99 ms", "body B", "RSS MB",
@@ -277,7 +279,11 @@ impl Bench {
         };
         let most = most.min(limit);
         let time = Duration::from_secs(self.seconds);
-        let done: Paced = pace(&self.target, work, each, most, time).await?;
+        let served = Served {
+            port: self.target.port(),
+            id: None,
+        };
+        let done: Paced = pace(served, work, each, most, time).await?;
         let millis = |share| format!("{:.2}", done.times.quantile(share).as_secs_f64() * 1e3);
         let memory = self.running.as_ref();
         table.row([
@@ -341,35 +347,6 @@ const fn connections(each: Pace) -> usize {
     }
 }
 
-/// What an append that must be on the disk costs here: 4 KiB and `fdatasync`.
-fn disk(folder: &Path) -> Result<String> {
-    let path = folder.join("..").join("fsync");
-    let mut file = std::fs::File::create(&path)?;
-    let mut samples = Samples::default();
-    for _ in 0..200 {
-        let started = Instant::now();
-        std::io::Write::write_all(&mut file, &[7; 4096])?;
-        file.sync_data()?;
-        samples.add(started.elapsed());
-    }
-    std::fs::remove_file(&path)?;
-    let micros = |share| samples.quantile(share).as_micros();
-    Ok(format!(
-        "disk: append of 4 KiB and fdatasync, p50 {} µs, p99 {} µs\n",
-        micros(0.5),
-        micros(0.99)
-    ))
-}
-
-/// A program in the folder of this one.
-fn beside(name: &str) -> Result<PathBuf> {
-    let path = std::env::current_exe()?.with_file_name(name);
-    if path.is_file() {
-        return Ok(path);
-    }
-    bail!("there is no `{name}` beside this program: cargo build --release -p waxseal -p waxseald")
-}
-
 fn memory(running: &Running, field: &str) -> String {
     format!("{} MB", memory_of(running, field))
 }
@@ -380,13 +357,4 @@ fn memory_of(running: &Running, field: &str) -> String {
 
 fn told<T>(outcome: Result<T, String>) -> Result<T> {
     outcome.map_err(|error| anyhow!(error))
-}
-
-#[expect(
-    clippy::as_conversions,
-    clippy::cast_precision_loss,
-    reason = "a size to be looked at, with one decimal"
-)]
-fn megabytes(bytes: u64) -> String {
-    format!("{:.1}", bytes as f64 / 1e6)
 }
