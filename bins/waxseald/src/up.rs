@@ -9,10 +9,10 @@ use anyhow::Context as _;
 use waxseal_crypto::Clock as _;
 use waxseal_crypto_aws_lc::{OsRandom, SystemClock, provider};
 use waxseal_instance::{
-    Birth, CONFIG_FILE, Commands, Config, DEMO_IDENTITY, DataDir, Format, Instance, OutboxReader,
-    Part, Program, Settings, World, demonstrate, provision, write_client_files,
+    Birth, CONFIG_FILE, Commands, Config, DEMO_IDENTITY, DataDir, Instance, OutboxReader, Part,
+    Program, Settings, World, demonstrate, provision, write_client_files,
 };
-use waxseal_serve::{Limits, Listen, LogFormat, Shutdown, telemetry};
+use waxseal_serve::{Limits, Shutdown, telemetry};
 use waxseal_transport_reqwest::ReqwestTransport;
 
 use crate::args::UpArgs;
@@ -30,15 +30,11 @@ pub(crate) async fn up(args: UpArgs) -> anyhow::Result<()> {
     }
     let data = DataDir::open(&args.data)?;
     let settings = settings(&args, &data)?;
-    let format = match settings.log.format {
-        Format::Json => LogFormat::Json,
-        _ => LogFormat::Text,
-    };
-    telemetry(format, &settings.log.filter)?;
+    telemetry(settings.log.output(), &settings.log.filter)?;
     // An instance that is there says first what it cannot become; a new one is not born under a
     // URL before its port is ours.
     Birth::find(&data, &settings)?;
-    let listener = listen(&settings).bind().await?;
+    let listener = settings.listener().bind().await?;
     let shutdown = Shutdown::on_signals().context("signals cannot be caught")?;
 
     let mut birth = Birth::of(&data, &settings, SystemClock.now())?;
@@ -92,17 +88,6 @@ fn settings(args: &UpArgs, data: &DataDir) -> anyhow::Result<Settings> {
     };
     let config = Config::from_toml(&text).with_context(|| path.display().to_string())?;
     Ok(config.settle(args.flags())?)
-}
-
-fn listen(settings: &Settings) -> Listen {
-    let mut listen = Listen::new(&settings.listen);
-    if let Some(tls) = &settings.tls {
-        listen = listen.with_tls(&tls.cert, &tls.key);
-    }
-    if settings.behind_tls_proxy {
-        listen = listen.behind_tls_proxy();
-    }
-    listen
 }
 
 /// Says that it is ready, shows what it does if asked to, and what to type next.

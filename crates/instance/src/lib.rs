@@ -30,12 +30,14 @@
 //! its identities were proven by mail) is fixed at birth, and a change is an error.
 
 mod birth;
+mod broker_alone;
 mod client_files;
 mod commands;
 mod compose;
 mod config;
 mod data;
 mod demo;
+mod listening;
 mod log_witnesses;
 mod login;
 mod page;
@@ -44,6 +46,7 @@ mod router_transport;
 mod url;
 
 pub use birth::{Birth, BirthError, Mail};
+pub use broker_alone::{BrokerAlone, BrokerAloneError, BrokerStores};
 pub use client_files::{
     SIGNING_CONFIG, TRUST_CONFIG, TRUSTED_ROOT, TRUSTED_ROOT_LINES, trust_config,
     write_client_files,

@@ -1,0 +1,162 @@
+//! The identity broker without the other roles, on the same configuration and data directory.
+
+use std::fmt;
+use std::sync::Arc;
+
+use axum::Router;
+use waxseal_crypto::RandomError;
+use waxseal_identity::SystemEnvironment;
+use waxseal_identity_server::{
+    self as broker, AuditLog, CodeKey, IdentityServer, KeyKeepingError, KeyRing, KeyStore, Mailer,
+};
+use waxseal_serve::{Chassis, Fatal, HostCheck, Limits, Listener, Meter, Shutdown, serve};
+use zeroize::Zeroizing;
+
+use crate::compose::{ISSUER_PATH, broker_config};
+use crate::{Birth, BirthError, DataDir, DataError, InstanceUrl, Part, Settings, World};
+
+/// The key under which mailed codes are kept; an instance has it under the same name.
+const CODE_KEY: &str = "broker.code.key";
+
+/// Where a broker keeps its records.
+#[expect(clippy::exhaustive_structs, reason = "a list of what a process brings")]
+pub struct BrokerStores {
+    /// Log-ins, accounts, limits.
+    pub records: Arc<dyn broker::Store>,
+    /// The keys that sign identity tokens.
+    pub keys: Arc<dyn KeyStore>,
+    /// What matters to security.
+    pub audit: Arc<dyn AuditLog>,
+    /// How codes reach people.
+    pub mailer: Arc<dyn Mailer>,
+}
+
+/// A broker, ready to be served.
+pub struct BrokerAlone {
+    url: InstanceUrl,
+    meter: Meter,
+    broker: IdentityServer,
+}
+
+/// Why a broker does not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BrokerAloneError {
+    /// The directory.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// Its URL or its kind of mail would change.
+    #[error(transparent)]
+    Birth(#[from] BirthError),
+    /// The code key is not as long as it was written.
+    #[error("keys/{CODE_KEY} is damaged: restore it from a backup")]
+    Damaged,
+    /// Randomness failed.
+    #[error(transparent)]
+    Random(#[from] RandomError),
+    /// The keys do not sign tokens.
+    #[error("the broker's keys")]
+    Keys(#[from] KeyKeepingError),
+    /// The broker.
+    #[error("the identity broker does not start")]
+    Broker(#[from] broker::StartError),
+}
+
+impl BrokerAlone {
+    /// Opens keys and wires the broker; nothing is served and nothing runs yet.
+    ///
+    /// # Errors
+    /// [`BrokerAloneError`].
+    pub async fn new(
+        data: &DataDir,
+        settings: &Settings,
+        stores: BrokerStores,
+        world: World,
+    ) -> Result<Self, BrokerAloneError> {
+        let config = broker_config(settings);
+        Birth::of(data, settings, world.clock.now())?;
+        let code_key = code_key(data, &world)?;
+        let now = world.clock.now();
+        let ring = KeyRing::open(stores.keys, world.provider, &config.keys, now).await?;
+        let meter = Meter::new();
+        let context = broker::Context {
+            clock: world.clock,
+            random: world.random,
+            provider: world.provider,
+            keys: Arc::new(ring),
+            code_key,
+            store: stores.records,
+            mailer: stores.mailer,
+            audit: stores.audit,
+            transport: world.transport,
+            environment: Arc::new(SystemEnvironment),
+            meter: meter.clone(),
+        };
+        Ok(Self {
+            broker: IdentityServer::new(config, context).await?,
+            url: settings.url.clone(),
+            meter,
+        })
+    }
+
+    /// The issuer of its tokens.
+    #[must_use]
+    pub fn issuer(&self) -> String {
+        self.url.join(ISSUER_PATH)
+    }
+
+    /// Its routes, with health and metrics, and the rules of the chassis around them.
+    pub fn router(&self, host_check: HostCheck) -> Router {
+        let routes = self.broker.router();
+        let routes = routes.merge(self.broker.health().router());
+        Chassis::new(&self.meter)
+            .with_host_check(host_check)
+            .wrap(routes.merge(self.meter.router()))
+    }
+
+    /// Serves until `shutdown` fires, and does the background work beside it.
+    ///
+    /// # Errors
+    /// [`Fatal`]: the accept loop, or the broker, ended by itself.
+    pub async fn serve(
+        &self,
+        listener: Listener,
+        shutdown: Shutdown,
+        limits: Limits,
+    ) -> Result<(), Fatal> {
+        let host_check = if self.url.is_loopback() {
+            listener.host_check()
+        } else {
+            HostCheck::named(self.url.authority())
+        };
+        let router = self.router(host_check);
+        let http = serve(router, listener, shutdown.clone(), limits);
+        tokio::try_join!(http, self.broker.run(shutdown)).map(|_| ())
+    }
+}
+
+impl fmt::Debug for BrokerAlone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "BrokerAlone({})", self.url)
+    }
+}
+
+/// Reads the code key; makes it if it is not there. Without the old one, codes that are on their
+/// way are void, and nothing else is lost.
+fn code_key(data: &DataDir, world: &World) -> Result<CodeKey, BrokerAloneError> {
+    let mut key = Zeroizing::new([0; 32]);
+    match data.read(Part::Keys, CODE_KEY)? {
+        Some(bytes) if bytes.len() == key.len() => key.copy_from_slice(&bytes),
+        Some(_) => return Err(BrokerAloneError::Damaged),
+        None => {
+            world.random.fill(key.as_mut())?;
+            data.make(Part::Keys)?;
+            data.create(Part::Keys, CODE_KEY, key.as_ref())?;
+        }
+    }
+    Ok(CodeKey::new(*key))
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests;
