@@ -130,6 +130,20 @@ impl Service {
         outcome
     }
 
+    /// Says whether a token of ours counts; the client names itself as at the token endpoint.
+    pub(crate) fn introspection(
+        &self,
+        form: &[u8],
+        caller: &Caller<'_>,
+    ) -> Result<serde_json::Value, TokenRefusal> {
+        let invalid = TokenRefusal::InvalidRequest;
+        let form = Parameters::parse(form)
+            .map_err(|_| invalid("the form is too long, or has a parameter twice"))?;
+        PublicClient::authenticate(&form, caller)?;
+        let token = form.value("token").ok_or(invalid("token is missing"))?;
+        Ok(self.introspect(token))
+    }
+
     async fn try_exchange(
         &self,
         form: &[u8],

@@ -36,6 +36,7 @@ pub(crate) fn router(service: Arc<Service>) -> Router {
         .route("/.well-known/openid-configuration", get(oauth::discovery))
         .route("/keys", get(oauth::keys))
         .route("/token", form(post(oauth::token)))
+        .route("/token/introspect", form(post(oauth::introspect)))
         .route("/device", get(device::page))
         .route("/device/code", form(post(device::code)))
         .route("/device/auth/verify_code", form(post(device::verify)))

@@ -79,6 +79,26 @@ impl Service {
 
     /// The claims about the person in a token of ours that has not expired.
     pub(crate) fn userinfo(&self, token: &str) -> Option<Value> {
+        let claims = self.own_claims(token)?;
+        let about = ["sub", "email", "email_verified", "federated_claims"];
+        Some(Value::Object(chosen(&claims, &about)))
+    }
+
+    /// What a token of ours says about itself, if it counts (RFC 7662 §2.2). Whoever asks holds the
+    /// token, so the answer tells nothing new but that it counts.
+    pub(crate) fn introspect(&self, token: &str) -> Value {
+        let Some(claims) = self.own_claims(token) else {
+            return json!({"active": false});
+        };
+        let mut about = chosen(&claims, &["iss", "sub", "aud", "exp", "iat", "email"]);
+        about.insert("active".to_owned(), json!(true));
+        about.insert("client_id".to_owned(), json!(PUBLIC_CLIENT));
+        about.insert("token_type".to_owned(), json!("bearer"));
+        Value::Object(about)
+    }
+
+    /// The claims of a token of ours that has not expired.
+    fn own_claims(&self, token: &str) -> Option<Map<String, Value>> {
         let now = self.now();
         let jws = CompactJws::parse(token).ok()?;
         let keys = self.context.keys.published(now);
@@ -93,15 +113,16 @@ impl Service {
         if expires <= now.unix_seconds() {
             return None;
         }
-        let about = ["sub", "email", "email_verified", "federated_claims"];
-        let about = about.map(|name| {
-            (
-                name.to_owned(),
-                claims.get(name).cloned().unwrap_or_default(),
-            )
-        });
-        Some(Value::Object(about.into_iter().collect()))
+        Some(claims)
     }
+}
+
+/// Some of the claims, those that are there.
+fn chosen(claims: &Map<String, Value>, names: &[&str]) -> Map<String, Value> {
+    names
+        .iter()
+        .filter_map(|name| Some(((*name).to_owned(), claims.get(*name)?.clone())))
+        .collect()
 }
 
 /// Dex's `sub`: base64url of the protobuf message `{1: user_id, 2: connector_id}`.

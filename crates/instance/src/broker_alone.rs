@@ -12,7 +12,7 @@ use waxseal_identity_server::{
 use waxseal_serve::{Chassis, Fatal, HostCheck, Limits, Listener, Meter, Shutdown, serve};
 use zeroize::Zeroizing;
 
-use crate::compose::{ISSUER_PATH, broker_config};
+use crate::config::ISSUER_PATH;
 use crate::{Birth, BirthError, DataDir, DataError, InstanceUrl, Part, Settings, World};
 
 /// The key under which mailed codes are kept; an instance has it under the same name.
@@ -73,7 +73,7 @@ impl BrokerAlone {
         stores: BrokerStores,
         world: World,
     ) -> Result<Self, BrokerAloneError> {
-        let config = broker_config(settings);
+        let config = settings.broker_config();
         Birth::of(data, settings, world.clock.now())?;
         let code_key = code_key(data, &world)?;
         let now = world.clock.now();

@@ -150,10 +150,17 @@ fn toml_samples_are_toml() {
     }
 }
 
-/// The samples are loaded by the tests of `instance`; here they are the manuals'.
+/// The manuals whose configuration is that of an instance.
+fn manuals() -> String {
+    ["instance", "broker"]
+        .map(|name| read(&format!("docs/operate/{name}.md")))
+        .join("\n")
+}
+
+/// The samples are loaded by the tests of `instance`; here they are the manual's.
 #[test]
 fn manual_shows_the_samples() {
-    let manual = read("docs/operate/instance.md") + &read("docs/operate/broker.md");
+    let manual = manuals();
     let mut shown: Vec<String> = fenced(&manual, "toml")
         .iter()
         .map(|block| block.join("\n"))
@@ -174,7 +181,7 @@ fn manual_shows_the_samples() {
 
 #[test]
 fn manual_lists_every_key_of_the_samples() {
-    let manual = read("docs/operate/instance.md");
+    let manual = manuals();
     let rows: Vec<&str> = manual.lines().filter(|l| l.starts_with("| `")).collect();
     for block in fenced(&manual, "toml") {
         let table: toml::Table = block.join("\n").parse().unwrap();
@@ -183,6 +190,11 @@ fn manual_lists_every_key_of_the_samples() {
                 toml::Value::Table(inner) => {
                     inner.keys().map(|name| format!("`{key}.{name}`")).collect()
                 }
+                toml::Value::Array(rows) if rows.iter().all(toml::Value::is_table) => rows
+                    .iter()
+                    .filter_map(toml::Value::as_table)
+                    .flat_map(|row| row.keys().map(|name| format!("`{key}.{name}`")))
+                    .collect(),
                 _ => vec![format!("`{key}`")],
             };
             for key in keys {

@@ -35,6 +35,7 @@ pub(super) async fn discovery(State(service): Broker) -> Response {
         "authorization_endpoint": format!("{issuer}/auth"),
         "token_endpoint": format!("{issuer}/token"),
         "jwks_uri": format!("{issuer}/keys"),
+        "introspection_endpoint": format!("{issuer}/token/introspect"),
         "userinfo_endpoint": format!("{issuer}/userinfo"),
         "device_authorization_endpoint": format!("{issuer}/device/code"),
         "grant_types_supported": service.grant_types(),
@@ -166,6 +167,21 @@ pub(super) fn faulty(fault: &Fault) -> Response {
     super::pages::log_fault(fault);
     let status = StatusCode::INTERNAL_SERVER_ERROR;
     error(status, "server_error", "the broker's log says why")
+}
+
+/// RFC 7662 §2: whether a token counts.
+pub(super) async fn introspect(
+    State(service): Broker,
+    peer: Peer,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let caller = caller(&headers, peer.of(&service));
+    let response = match service.introspection(&body, &caller) {
+        Ok(about) => Json(about).into_response(),
+        Err(refusal) => refused(&refusal),
+    };
+    uncached(response)
 }
 
 /// OpenID Connect Core §5.3: what a token says about its person.

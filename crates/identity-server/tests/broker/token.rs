@@ -492,6 +492,10 @@ async fn discovery_is_what_clients_need() {
         ("response_types_supported", json!(["code"])),
         ("response_modes_supported", json!(["query"])),
         (
+            "introspection_endpoint",
+            json!("http://localhost:8383/auth/token/introspect"),
+        ),
+        (
             "grant_types_supported",
             json!([
                 "authorization_code",
@@ -618,4 +622,50 @@ async fn userinfo_takes_no_token_of_another_issuer() {
         userinfo(&world, &format!("Bearer {token}")).await.status,
         StatusCode::UNAUTHORIZED
     );
+}
+
+async fn introspect(world: &World, changes: &[(&str, &str)], token: &str) -> Answer {
+    let mut form = vec![("client_id", "sigstore"), ("token", token)];
+    for (name, value) in changes {
+        form.retain(|(known, _)| known != name);
+        if *value != "-" {
+            form.push((name, value));
+        }
+    }
+    let request = post("/auth/token/introspect", &encode(&form));
+    world.send(request).await
+}
+
+#[tokio::test]
+async fn introspection() {
+    let world = world(outbox()).await;
+    let tokens = world.tokens(YOU).await;
+    for name in ["id_token", "access_token"] {
+        let answer = introspect(&world, &[], tokens[name].as_str().unwrap()).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.body);
+        let about = answer.json();
+        assert_eq!(about["active"], json!(true));
+        assert_eq!(about["iss"], json!(ISSUER));
+        assert_eq!(about["email"], json!(YOU));
+        assert_eq!(about["client_id"], json!("sigstore"));
+        assert_eq!(about["exp"], json!(NOW + 300));
+        assert_eq!(answer.header("cache-control"), "no-store");
+    }
+    let token = tokens["access_token"].as_str().unwrap();
+    for bad in ["x", "a.b.c", &format!("{token}x")] {
+        let answer = introspect(&world, &[], bad).await;
+        assert_eq!(
+            (answer.status, answer.json()),
+            (StatusCode::OK, json!({"active": false}))
+        );
+    }
+    let unknown = introspect(&world, &[("client_id", "x")], token).await;
+    check(&unknown, StatusCode::UNAUTHORIZED, "invalid_client");
+    let nothing = introspect(&world, &[("token", "-")], token).await;
+    check(&nothing, StatusCode::BAD_REQUEST, "invalid_request");
+    let get = world.get("/auth/token/introspect").await;
+    assert_eq!(get.status, StatusCode::METHOD_NOT_ALLOWED);
+    world.advance(300);
+    let late = introspect(&world, &[], token).await;
+    assert_eq!(late.json(), json!({"active": false}));
 }

@@ -302,4 +302,8 @@ fn the_samples_of_the_manual() {
             "forge"
         ]
     );
+    let broker = include_str!("../../../../docs/operate/samples/broker.toml");
+    let broker = check(broker, "https://id.example.com");
+    assert_eq!(broker.token_exchange.len(), 1);
+    assert_eq!(broker.broker_config().check(), Ok(()));
 }
