@@ -183,6 +183,12 @@ fn manual_shows_the_samples() {
 fn manual_lists_every_key_of_the_samples() {
     let manual = manuals();
     let rows: Vec<&str> = manual.lines().filter(|l| l.starts_with("| `")).collect();
+    let rows_of_own = manual
+        .lines()
+        .filter_map(|line| line.strip_prefix("| key of `[["))
+        .filter_map(|rest| rest.split_once("]]`"))
+        .map(|(name, _)| name.to_owned())
+        .collect::<Vec<_>>();
     for block in fenced(&manual, "toml") {
         let table: toml::Table = block.join("\n").parse().unwrap();
         for (key, value) in &table {
@@ -194,6 +200,14 @@ fn manual_lists_every_key_of_the_samples() {
                     .iter()
                     .filter_map(toml::Value::as_table)
                     .flat_map(|row| row.keys().map(|name| format!("`{key}.{name}`")))
+                    // A table of its own may say whose keys it lists once.
+                    .map(|name| {
+                        if rows_of_own.contains(key) {
+                            name.replace(&format!("{key}."), "")
+                        } else {
+                            name
+                        }
+                    })
                     .collect(),
                 _ => vec![format!("`{key}`")],
             };

@@ -5,8 +5,11 @@ use std::path::Path;
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use tower::ServiceExt as _;
+use waxseal_crypto::{BoxFuture, Time};
 use waxseal_crypto_aws_lc::{OsRandom, SystemClock, provider};
-use waxseal_identity_server::{NoAuditLog, StoreError};
+use waxseal_identity_server::{
+    Change, Found, NoAuditLog, RecordKey, RecordKind, Store, StoreError,
+};
 use waxseal_store_embedded::{IdentityKeys, IdentityStore, Outbox};
 
 use super::*;
@@ -129,14 +132,37 @@ async fn random() {
 struct Lost;
 
 impl KeyStore for Lost {
-    fn load(
-        &self,
-    ) -> waxseal_crypto::BoxFuture<'_, Result<Option<Zeroizing<Vec<u8>>>, StoreError>> {
+    fn load(&self) -> BoxFuture<'_, Result<Option<Zeroizing<Vec<u8>>>, StoreError>> {
         Box::pin(async { Err(StoreError("lost".into())) })
     }
 
-    fn save(&self, _: Zeroizing<Vec<u8>>) -> waxseal_crypto::BoxFuture<'_, Result<(), StoreError>> {
+    fn save(&self, _: Zeroizing<Vec<u8>>) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async { Ok(()) })
+    }
+}
+
+impl Store for Lost {
+    fn transact(
+        &self,
+        _: Vec<RecordKey>,
+        _: Time,
+        _: Change,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async { Err(StoreError("lost".into())) })
+    }
+
+    fn scan(
+        &self,
+        _: RecordKind,
+        _: Option<RecordKey>,
+        _: usize,
+        _: Time,
+    ) -> BoxFuture<'_, Result<Vec<Found>, StoreError>> {
+        Box::pin(async { Err(StoreError("lost".into())) })
+    }
+
+    fn sweep(&self, _: Time) -> BoxFuture<'_, Result<u64, StoreError>> {
+        Box::pin(async { Err(StoreError("lost".into())) })
     }
 }
 
@@ -167,7 +193,8 @@ async fn birth() {
 #[tokio::test]
 async fn broker() {
     let folder = tempfile::tempdir().unwrap();
-    let open = "[[token_exchange]]\nissuer = 'https://ci.example'\n";
-    let refused = start_with(folder.path(), open, |_, _, _| {}).await;
-    assert!(matches!(refused, Err(BrokerAloneError::Broker(_))));
+    let refused = start_with(folder.path(), QUICK, |_, stores, _| {
+        stores.records = Arc::new(Lost);
+    });
+    assert!(matches!(refused.await, Err(BrokerAloneError::Broker(_))));
 }
