@@ -1,6 +1,7 @@
 //! The command line as plain data.
 
 mod broker;
+mod log;
 
 use std::path::PathBuf;
 
@@ -8,6 +9,7 @@ use clap::{Parser, Subcommand};
 use waxseal_instance::Flags;
 
 pub(crate) use broker::{BrokerArgs, BrokerCommand};
+pub(crate) use log::{LogArgs, LogCommand, RotateArgs};
 
 /// A private Sigstore in one process
 #[derive(Debug, Parser)]
@@ -22,6 +24,7 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     Up(UpArgs),
     Broker(BrokerArgs),
+    Log(LogArgs),
 }
 
 const EXAMPLES: &str = "\
@@ -131,6 +134,9 @@ mod tests {
             "broker ban nobody",
             "broker ban a@example.com --days 0",
             "broker unban you",
+            "log",
+            "log rotate",
+            "log freeze extra",
         ] {
             assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
         }

@@ -2,6 +2,7 @@
 
 mod args;
 mod broker;
+mod log;
 mod say;
 mod stores;
 mod up;
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
     let done = match command {
         Command::Up(up) => runtime.block_on(up::up(up)),
         Command::Broker(args) => runtime.block_on(broker::broker(args)),
+        Command::Log(args) => runtime.block_on(log::log(args)),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -105,6 +105,11 @@ pub(crate) fn code(address: &str, code: &str) {
     line!("  code for {address}: {code}");
 }
 
+/// What was asked for.
+pub(crate) fn text(text: &str) {
+    line!("{text}");
+}
+
 /// The end, in good order.
 pub(crate) fn stopped() {
     line!("Stopped.");

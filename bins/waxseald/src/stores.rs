@@ -35,7 +35,8 @@ pub(crate) fn open(data: &DataDir, settings: &Settings) -> anyhow::Result<Stores
     })
 }
 
-fn log(folder: &Path) -> anyhow::Result<LogStores> {
+/// Opens a log's.
+pub(crate) fn log(folder: &Path) -> anyhow::Result<LogStores> {
     let (state, tiles) = (folder.join(STATE), folder.join("tiles"));
     let ledger = LogLedger::open(&state).with_context(|| cannot_open(&state))?;
     let objects = LogObjects::open(&tiles).with_context(|| cannot_open(&tiles))?;

@@ -9,8 +9,8 @@ use anyhow::Context as _;
 use waxseal_crypto::Clock as _;
 use waxseal_crypto_aws_lc::{OsRandom, SystemClock, provider};
 use waxseal_instance::{
-    Birth, CONFIG_FILE, Commands, Config, DEMO_IDENTITY, DataDir, Instance, OutboxReader, Part,
-    Program, Settings, World, demonstrate, provision, write_client_files,
+    Birth, CONFIG_FILE, Commands, Config, DEMO_IDENTITY, DataDir, Flags, Instance, OutboxReader,
+    Part, Program, Settings, World, demonstrate, provision, write_client_files,
 };
 use waxseal_serve::{Limits, Shutdown, telemetry};
 use waxseal_transport_reqwest::ReqwestTransport;
@@ -74,11 +74,20 @@ pub(crate) async fn up(args: UpArgs) -> anyhow::Result<()> {
 }
 
 fn settings(args: &UpArgs, data: &DataDir) -> anyhow::Result<Settings> {
-    let (path, text) = match &args.config {
+    settings_of(args.config.as_deref(), data, args.flags())
+}
+
+/// The configuration of a directory, or a file's.
+pub(crate) fn settings_of(
+    config: Option<&Path>,
+    data: &DataDir,
+    flags: Flags,
+) -> anyhow::Result<Settings> {
+    let (path, text) = match config {
         Some(path) => {
             let text = std::fs::read_to_string(path);
             let text = text.with_context(|| format!("cannot read {}", path.display()))?;
-            (path.clone(), text)
+            (path.to_owned(), text)
         }
         None => {
             let bytes = data.read(Part::Root, CONFIG_FILE)?.unwrap_or_default();
@@ -87,7 +96,7 @@ fn settings(args: &UpArgs, data: &DataDir) -> anyhow::Result<Settings> {
         }
     };
     let config = Config::from_toml(&text).with_context(|| path.display().to_string())?;
-    Ok(config.settle(args.flags())?)
+    Ok(config.settle(flags)?)
 }
 
 /// Says that it is ready, shows what it does if asked to, and what to type next.

@@ -1,6 +1,6 @@
 //! Files for clients: whom to trust, and where to go (authority.md §5.3, §5.4).
 
-use waxseal_crypto::{KeyDetails, Signer};
+use waxseal_crypto::{KeyDetails, SignatureAlgorithm, Signer, Time};
 use waxseal_formats::{
     self as formats, CertificateAuthority, ClientTrustConfig, HashAlgorithm, PublicKey, Service,
     ServiceSelector, SigningConfig, TimeRange, Timestamp, TransparencyLogInstance, TrustedRoot,
@@ -44,13 +44,15 @@ pub fn write_client_files(data: &DataDir, config: &ClientTrustConfig) -> Result<
 }
 
 fn trusted_root(url: &InstanceUrl, keys: &Keys, log_id: [u8; 32]) -> TrustedRoot {
-    let log = |path: &str, signer: &dyn Signer, log_id: [u8; 32]| TransparencyLogInstance {
-        base_url: url.join(path),
+    let operator = url.host().to_owned();
+    let since = valid_for(keys);
+    let log = |url: String, key: PublicKey, log_id: Vec<u8>| TransparencyLogInstance {
+        base_url: url,
         hash_algorithm: HashAlgorithm::new("SHA2_256"),
-        public_key: public_key(signer, valid_for(keys)),
-        log_id: log_id.to_vec(),
+        public_key: key,
+        log_id,
         checkpoint_key_id: None,
-        operator: url.host().to_owned(),
+        operator: operator.clone(),
     };
     let authority = |path: &str, chain: &[Certificate]| {
         let subject = chain.last().map(Certificate::subject);
@@ -65,11 +67,24 @@ fn trusted_root(url: &InstanceUrl, keys: &Keys, log_id: [u8; 32]) -> TrustedRoot
             operator: url.host().to_owned(),
         }
     };
+    // Frozen shards first: what they hold stays valid.
+    let archived = keys.shards.archived.iter().filter_map(|shard| {
+        let key = known_key(&shard.public_key, window(shard.valid_from, shard.frozen_at));
+        Some(log(shard.url.as_str().to_owned(), key, shard.log_id()?))
+    });
+    let mut tlogs: Vec<_> = archived.collect();
+    let active = public_key(&*keys.log, window(keys.log_valid_from(), None));
+    let active_url = keys.log_url_of(url).as_str().to_owned();
+    tlogs.push(log(active_url, active, log_id.to_vec()));
     TrustedRoot {
         version: TrustedRootVersion::V01,
-        tlogs: vec![log("", &*keys.log, log_id)],
+        tlogs,
         certificate_authorities: vec![authority("", &keys.ca_chain)],
-        ctlogs: vec![log("/ct", &*keys.ct, keys.ct.public_key().spki_sha256())],
+        ctlogs: vec![log(
+            url.join("/ct"),
+            public_key(&*keys.ct, since),
+            keys.ct.public_key().spki_sha256().to_vec(),
+        )],
         timestamp_authorities: vec![authority("/api/v1/timestamp", &keys.tsa_chain)],
     }
 }
@@ -86,7 +101,12 @@ fn signing_config(url: &InstanceUrl, keys: &Keys) -> SigningConfig {
     SigningConfig {
         ca_urls: service("", 1),
         oidc_urls: service("/auth", 1),
-        log_urls: service("", 2),
+        log_urls: vec![Service {
+            url: keys.log_url_of(url).as_str().to_owned(),
+            major_api_version: 2,
+            valid_for: window(keys.log_valid_from(), None),
+            operator: url.host().to_owned(),
+        }],
         log_config: Some(ServiceSelector::Any),
         tsa_urls: service("/api/v1/timestamp", 1),
         tsa_config: Some(ServiceSelector::Any),
@@ -103,12 +123,27 @@ fn public_key(signer: &dyn Signer, valid_for: Option<TimeRange>) -> PublicKey {
     }
 }
 
+/// A key that nobody here signs with any more: Ed25519.
+fn known_key(key: &waxseal_crypto::PublicKey, valid_for: Option<TimeRange>) -> PublicKey {
+    let details = KeyDetails::of(key, SignatureAlgorithm::Ed25519);
+    PublicKey {
+        raw_bytes: key.spki_der().to_vec(),
+        key_details: formats::KeyDetails::new(details.map_or("", |details| details.name)),
+        valid_for,
+    }
+}
+
 fn valid_for(keys: &Keys) -> Option<TimeRange> {
+    window(keys.valid_from, None)
+}
+
+fn window(start: Time, end: Option<Time>) -> Option<TimeRange> {
+    let timestamp = |time: Time| Timestamp {
+        seconds: time.unix_seconds(),
+        nanos: time.subsec_nanos(),
+    };
     Some(TimeRange {
-        start: Some(Timestamp {
-            seconds: keys.valid_from.unix_seconds(),
-            nanos: keys.valid_from.subsec_nanos(),
-        }),
-        end: None,
+        start: Some(timestamp(start)),
+        end: end.map(timestamp),
     })
 }

@@ -23,7 +23,10 @@ use waxseal_transport::Transport;
 use waxseal_tsa_server::{self as tsa, TsaServer};
 
 use crate::config::ISSUER_PATH;
-use crate::{InstanceUrl, Keys, LogWitnessError, RouterTransport, Settings, page, trust_config};
+use crate::shards::by_host;
+use crate::{
+    InstanceUrl, Keys, LogWitnessError, RouterTransport, Settings, Shard, page, trust_config,
+};
 
 /// The world, as an instance sees it.
 #[derive(Clone)]
@@ -74,6 +77,10 @@ pub struct Instance {
     ct: LogServer,
     log: LogServer,
     tsa: TsaServer,
+    /// Frozen shards of the log, which are read only.
+    shards: Vec<Shard>,
+    /// Under which name the log takes entries.
+    log_url: InstanceUrl,
     trust_config: ClientTrustConfig,
     page: String,
 }
@@ -147,7 +154,9 @@ impl Instance {
         let ring = Arc::new(ring);
         let tsa = timestamp_authority(keys, &world, &meter)?;
         let ct = ct_log(&url, keys, stores.ct, &world, &meter).await?;
-        let log = artifact_log(settings, keys, stores.log, &world, &meter).await?;
+        let (config_of_log, context) = log_parts(settings, keys, stores.log, &world, &meter)?;
+        let log = LogServer::new(config_of_log, context).await;
+        let log = log.map_err(ComposeError::Log)?;
         // The authority reaches the CT log without a socket; in another process it would be the
         // same requests.
         let mounted = Router::new().nest("/ct", ct.router());
@@ -191,6 +200,8 @@ impl Instance {
             ct,
             log,
             tsa,
+            shards: keys.shards.archived.clone(),
+            log_url: keys.log_url(settings).clone(),
             trust_config,
         })
     }
@@ -243,6 +254,7 @@ impl Instance {
             .merge(self.health().router())
             .merge(self.meter.router())
             .merge(page::router(&self.page));
+        let routes = by_host(routes, &self.shards);
         Chassis::new(&self.meter)
             .with_host_check(host_check)
             .wrap(routes)
@@ -320,7 +332,9 @@ impl Instance {
         let host_check = if self.url.is_loopback() {
             listener.host_check()
         } else {
-            HostCheck::named(self.url.authority())
+            let shards = self.shards.iter().map(|shard| shard.url.authority());
+            let names = shards.chain([self.url.authority(), self.log_url.authority()]);
+            HostCheck::named_any(names)
         };
         let stop_roles = Shutdown::new();
         let http = async {
@@ -393,15 +407,16 @@ fn timestamp_authority(
     Ok(TsaServer::new(tsa::Config::new(chain), context)?)
 }
 
-async fn artifact_log(
+/// The log's configuration, and its world, as far as those are the instance's.
+pub(crate) fn log_parts(
     settings: &Settings,
     keys: &Keys,
     stores: LogStores,
     world: &World,
     meter: &Meter,
-) -> Result<LogServer, ComposeError> {
+) -> Result<(log::Config, log::Context), ComposeError> {
     // Clients know a log by the bare host of its URL (clients.md §0.4).
-    let name = settings.url.host();
+    let name = keys.log_url(settings).host();
     let signers = vec![note_signer(name, SignatureKind::Ed25519, &keys.log)?];
     let origin = Origin::new(name)?;
     let witnesses = &settings.transparency_log;
@@ -419,9 +434,7 @@ async fn artifact_log(
         personality: Arc::new(personality),
         meter: meter.clone(),
     };
-    LogServer::new(log::Config::new(origin), context)
-        .await
-        .map_err(ComposeError::Log)
+    Ok((log::Config::new(origin), context))
 }
 
 async fn ct_log(
@@ -457,7 +470,7 @@ async fn ct_log(
         .map_err(ComposeError::CtLog)
 }
 
-fn note_signer(
+pub(crate) fn note_signer(
     name: &str,
     kind: SignatureKind,
     signer: &Arc<dyn Signer>,

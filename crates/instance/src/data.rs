@@ -7,6 +7,7 @@
 //! DATA/client/           files for clients
 //! DATA/outbox/           mail that no server carries
 //! DATA/<role>/           the stores of the roles
+//! DATA/shards/<number>/  shards of the transparency log that are frozen
 //! ```
 
 mod access;
@@ -62,6 +63,10 @@ pub enum Part {
     Broker,
     /// The transparency log's ledger, and below it the tiles.
     Log,
+    /// Shards of the transparency log that take no more entries, by their number.
+    Shards,
+    /// The next shard, while the log is being rotated.
+    NextLog,
     /// The certificate transparency log's ledger, and below it the tiles.
     CtLog,
     /// The timestamp authority's state.
@@ -69,13 +74,15 @@ pub enum Part {
 }
 
 impl Part {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 10] = [
         Self::Root,
         Self::Keys,
         Self::Client,
         Self::Outbox,
         Self::Broker,
         Self::Log,
+        Self::Shards,
+        Self::NextLog,
         Self::CtLog,
         Self::Tsa,
     ];
@@ -88,6 +95,8 @@ impl Part {
             Self::Outbox => "outbox",
             Self::Broker => "broker",
             Self::Log => "log",
+            Self::Shards => "shards",
+            Self::NextLog => "log.next",
             Self::CtLog => "ct",
             Self::Tsa => "tsa",
         }
@@ -303,6 +312,44 @@ impl DataDir {
             return Ok(());
         }
         write::replace(&self.part(part).join(name), bytes, part)
+    }
+
+    /// The numbers of the archived shards, in order.
+    pub(crate) fn archived_logs(&self) -> Result<Vec<u32>, DataError> {
+        let path = self.part(Part::Shards);
+        if access::kind(&path)?.is_none() {
+            return Ok(Vec::new());
+        }
+        let mut numbers = Vec::new();
+        for entry in fs::read_dir(&path).map_err(DataError::io("list", &path))? {
+            let name = entry.map_err(DataError::io("list", &path))?.file_name();
+            let number = name.to_str().and_then(|name| name.parse().ok());
+            if let Some(number) = number {
+                access::check(&path.join(&name), Kind::Directory)?;
+                numbers.push(number);
+            }
+        }
+        numbers.sort_unstable();
+        Ok(numbers)
+    }
+
+    /// Moves the shard that takes entries to the archived ones, and the next one to its place.
+    pub(crate) fn archive_log(&self, number: u32) -> Result<(), DataError> {
+        let path = self.make(Part::Shards)?.join(number.to_string());
+        if access::kind(&path)?.is_some() {
+            return Err(DataError::Exists { path });
+        }
+        write::rename(&self.part(Part::Log), &path)?;
+        self.complete_rotation()
+    }
+
+    /// The second half of [`Self::archive_log`], if it is still to be done.
+    pub(crate) fn complete_rotation(&self) -> Result<(), DataError> {
+        let (log, next) = (self.part(Part::Log), self.part(Part::NextLog));
+        if access::kind(&log)?.is_none() && access::kind(&next)?.is_some() {
+            write::rename(&next, &log)?;
+        }
+        Ok(())
     }
 
     fn check_parts(&self) -> Result<(), DataError> {

@@ -43,6 +43,7 @@ mod login;
 mod page;
 mod provision;
 mod router_transport;
+mod shards;
 mod url;
 
 pub use birth::{Birth, BirthError, Mail};
@@ -62,4 +63,8 @@ pub use log_witnesses::{LogWitnessError, TransparencyLog, WitnessMode};
 pub use login::{EmailLoginError, Mailbox, OutboxReader, browse_login, email_login};
 pub use provision::{AUTHORITY_LIFETIME, BACKDATE, Keys, ProvisionError, provision};
 pub use router_transport::{Nowhere, RouterTransport};
+pub use shards::{
+    FreezeError, RotateError, Rotated, Shard, ShardError, Shards, freeze_log, log_statistics,
+    log_trust_config, rotate_log,
+};
 pub use url::{InstanceUrl, InstanceUrlError, MAX_HOST};

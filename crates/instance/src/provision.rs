@@ -14,7 +14,7 @@ use waxseal_issuing::IssueError;
 use waxseal_pki::{Certificate, CertificateError};
 use zeroize::Zeroizing;
 
-use crate::{Birth, BirthError, DataDir, DataError};
+use crate::{Birth, BirthError, DataDir, DataError, InstanceUrl, Settings, ShardError, Shards};
 
 /// How long before its birth an instance counts as there: certificates and client files must not
 /// lie in the future of a client whose clock is a little slow.
@@ -33,8 +33,10 @@ pub struct Keys {
     pub ca_chain: Vec<Certificate>,
     /// Signs SCTs and the CT log's checkpoints: ECDSA P-256.
     pub ct: Arc<dyn Signer>,
-    /// Signs the log's checkpoints: Ed25519.
+    /// Signs the checkpoints of the log's shard that takes entries: Ed25519.
     pub log: Arc<dyn Signer>,
+    /// The log's shards.
+    pub shards: Shards,
     /// Signs timestamps: ECDSA P-256.
     pub tsa: Arc<dyn Signer>,
     /// The timestamp authority's leaf and its root.
@@ -45,6 +47,28 @@ pub struct Keys {
     pub valid_from: Time,
 }
 
+impl Keys {
+    /// By which URL clients know the shard that takes entries.
+    #[must_use]
+    pub fn log_url<'a>(&'a self, settings: &'a Settings) -> &'a InstanceUrl {
+        self.log_url_of(&settings.url)
+    }
+
+    pub(crate) fn log_url_of<'a>(&'a self, instance: &'a InstanceUrl) -> &'a InstanceUrl {
+        self.shards
+            .active
+            .as_ref()
+            .map_or(instance, |shard| &shard.url)
+    }
+
+    /// Since when that shard takes entries.
+    #[must_use]
+    pub fn log_valid_from(&self) -> Time {
+        let active = self.shards.active.as_ref();
+        active.map_or(self.valid_from, |shard| shard.valid_from)
+    }
+}
+
 /// Why there are no keys.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -52,6 +76,9 @@ pub enum ProvisionError {
     /// The directory.
     #[error(transparent)]
     Data(#[from] DataError),
+    /// The log's shards.
+    #[error(transparent)]
+    Shards(#[from] ShardError),
     /// The birth record, or a key that is not the one it names.
     #[error(transparent)]
     Birth(#[from] BirthError),
@@ -129,7 +156,15 @@ pub async fn provision(
     };
     let ca = vault.signer(keys::CA)?;
     let ct = vault.signer(keys::CT)?;
-    let log = vault.signer(keys::LOG)?;
+    let shards = Shards::load(data)?;
+    let (first, log) = match shards.key(data, provider)? {
+        // The key of a frozen shard signs nothing any more: it may be gone.
+        Some(log) => (None, log),
+        None => {
+            let log = vault.signer(keys::LOG)?;
+            (Some(log.public_key().clone()), log)
+        }
+    };
     let tsa = vault.signer(keys::TSA)?;
     let code_key = vault.secret(keys::CODE, random)?;
     let maker = certificates::Maker {
@@ -139,18 +174,19 @@ pub async fn provision(
     let ca_chain = maker.ca_chain(&*ca).await?;
     let tsa_chain = maker.tsa_chain(&*tsa).await?;
     let valid_from = maker.valid_from()?;
-    let made = [
+    let mut made = vec![
         (keys::CA.file, ca.public_key()),
         (keys::CT.file, ct.public_key()),
-        (keys::LOG.file, log.public_key()),
         (keys::TSA.file, tsa.public_key()),
     ];
+    made.extend(first.as_ref().map(|key| (keys::LOG.file, key)));
     birth.complete(data, &made)?;
     Ok(Keys {
         ca: shared(ca),
         ca_chain,
         ct: shared(ct),
         log: shared(log),
+        shards,
         tsa: shared(tsa),
         tsa_chain,
         code_key,

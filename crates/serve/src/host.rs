@@ -52,8 +52,14 @@ impl HostCheck {
     /// For a server with a public name: this authority (`host` or `host:port`, lower case).
     #[must_use]
     pub fn named(authority: impl Into<String>) -> Self {
+        Self::named_any([authority])
+    }
+
+    /// For a server with several public names.
+    #[must_use]
+    pub fn named_any(authorities: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self(Some(Names {
-            hosts: BTreeSet::from([authority.into()]),
+            hosts: authorities.into_iter().map(Into::into).collect(),
             origins: None,
         }))
     }

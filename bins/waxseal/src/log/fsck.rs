@@ -197,7 +197,7 @@ fn say(args: &FsckArgs, opened: &Opened, sum: &Sum, took: Duration) -> Result<()
         return Ok(());
     } else {
         let mut text = format!(
-            "{}: {}, under the signed root\n  root      {root}\n",
+            "{}: {} under the signed root\n  root      {root}\n",
             visible(origin),
             entries(checkpoint.tree_size()),
         );

@@ -56,7 +56,9 @@ impl Log {
         let mut nodes: BTreeMap<Node, Hash> = BTreeMap::new();
         for index in 0..size {
             let leaf = leaf_hash(&leaf(index, kind));
-            let visit = |node, hash: &Hash| drop(nodes.insert(node, *hash));
+            let visit = |node, hash: &Hash| {
+                nodes.insert(node, *hash);
+            };
             frontier.append_visiting(&leaf, visit).unwrap();
         }
         for tile in Tile::all(size) {
@@ -71,7 +73,7 @@ impl Log {
             }
             let (index, width) = (tile.index(), tile.width());
             if kind == Kind::Ct {
-                let bytes: Vec<u8> = range.flat_map(|index| tile_leaf(index)).collect();
+                let bytes: Vec<u8> = range.flat_map(tile_leaf).collect();
                 self.write_object(TilePath::Data { index, width }, &bytes);
                 continue;
             }

@@ -37,6 +37,13 @@ pub(super) fn replace(path: &Path, bytes: &[u8], part: Part) -> Result<(), DataE
     sync_parent(path)
 }
 
+/// Gives a directory another name, durably.
+pub(super) fn rename(from: &Path, to: &Path) -> Result<(), DataError> {
+    fs::rename(from, to).map_err(DataError::io("move", from))?;
+    sync_parent(from)?;
+    sync_parent(to)
+}
+
 fn draft_of(path: &Path) -> PathBuf {
     let mut name = std::ffi::OsString::from(".");
     name.push(path.file_name().unwrap_or_default());

@@ -1,0 +1,241 @@
+//! `waxseald log`: an operator's hand on the transparency log.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use serde_json::{Value, json};
+use waxseal_crypto::Clock as _;
+use waxseal_crypto_aws_lc::{OsRandom, SystemClock, provider};
+use waxseal_instance::{
+    Birth, DataDir, InstanceUrl, Keys, Part, Rotated, Settings, World, freeze_log, log_statistics,
+    log_trust_config, provision, rotate_log, write_client_files,
+};
+use waxseal_transport_reqwest::ReqwestTransport;
+
+use crate::args::{LogArgs, LogCommand, RotateArgs};
+use crate::stores::STATE;
+use crate::{say, stores, up};
+
+/// An instance that nobody runs.
+struct Opened {
+    data: DataDir,
+    settings: Settings,
+    keys: Keys,
+    world: World,
+}
+
+/// Does what was asked for.
+pub(crate) async fn log(args: LogArgs) -> anyhow::Result<()> {
+    let opened = open(&args).await?;
+    let (text, object) = match &args.command {
+        LogCommand::Stats => stats(&opened).await?,
+        LogCommand::Freeze => freeze(&opened).await?,
+        LogCommand::Rotate(rotation) => rotate(&opened, rotation).await?,
+    };
+    if args.json {
+        say::text(&object.to_string());
+    } else {
+        say::text(&text);
+    }
+    Ok(())
+}
+
+/// The directory of an instance that is there: looking makes none.
+async fn open(args: &LogArgs) -> anyhow::Result<Opened> {
+    let path = &args.data;
+    anyhow::ensure!(
+        path.join("keys").exists(),
+        "there is no instance in {}: choose another --data",
+        path.display()
+    );
+    let data = DataDir::open(path)?;
+    let settings = up::settings_of(
+        args.config.as_deref(),
+        &data,
+        waxseal_instance::Flags::default(),
+    )?;
+    let birth = Birth::find(&data, &settings)?;
+    let birth = birth.filter(Birth::is_complete);
+    let mut birth = birth.context("the instance has not begun yet: start it once")?;
+    let keys = provision(&data, &mut birth, provider(), &OsRandom).await?;
+    let agent = concat!("waxseald/", env!("CARGO_PKG_VERSION"));
+    let world = World {
+        provider: provider(),
+        clock: Arc::new(SystemClock),
+        random: Arc::new(OsRandom),
+        transport: Arc::new(ReqwestTransport::builder().user_agent(agent).build()?),
+    };
+    Ok(Opened {
+        data,
+        settings,
+        keys,
+        world,
+    })
+}
+
+async fn stats(opened: &Opened) -> anyhow::Result<(String, Value)> {
+    let Opened {
+        data,
+        settings,
+        keys,
+        world,
+    } = opened;
+    let folder = data.part(Part::Log);
+    let written = fs::metadata(folder.join("tiles/checkpoint")).and_then(|file| file.modified());
+    let age = written.ok().and_then(|time| time.elapsed().ok());
+    let age = age.map_or(0, |age| age.as_secs());
+    let stores = stores::log(&folder)?;
+    let log = log_statistics(settings, keys, stores, world).await?;
+    let tail = log.committed.saturating_sub(log.sealed);
+    let (ledger, index) = (size(&folder.join(STATE)), size(&folder.join("state.keys")));
+    let tiles = size(&folder.join("tiles"));
+    let checkpoint = fs::read_to_string(folder.join("tiles/checkpoint")).unwrap_or_default();
+    let cosigners = cosigners(&checkpoint, log.origin.as_str());
+    let shards: Vec<Value> = keys
+        .shards
+        .archived
+        .iter()
+        .map(|shard| {
+            json!({
+                "number": shard.number,
+                "url": shard.url.as_str(),
+                "frozenAt": shard.frozen_at.map(|time| time.to_string()),
+                "bytes": size(&shard.folder),
+            })
+        })
+        .collect();
+    let object = json!({
+        "origin": log.origin.as_str(),
+        "url": keys.log_url(settings).as_str(),
+        "entries": log.committed,
+        "sealed": log.sealed,
+        "tail": tail,
+        "frozen": log.is_frozen,
+        "lastEntry": log.last_time.to_string(),
+        "epoch": log.epoch,
+        "checkpointAgeSeconds": age,
+        "cosigners": cosigners,
+        "ledgerBytes": ledger,
+        "indexBytes": index,
+        "tilesBytes": tiles,
+        "frozenShards": shards,
+    });
+    let state = if log.is_frozen {
+        "frozen"
+    } else {
+        "takes entries"
+    };
+    let mut text = format!(
+        "{} ({state})\n  entries     {}, of which {} are sealed and {tail} in the ledger\n  \
+         last entry  {}\n  checkpoint  written {age} s ago\n  cosigned    by {}\n  disk        \
+         ledger {ledger}, index {index}, tiles {tiles} bytes",
+        log.origin,
+        log.committed,
+        log.sealed,
+        log.last_time.truncated_to_second(),
+        if cosigners.is_empty() {
+            "nobody".to_owned()
+        } else {
+            cosigners.join(", ")
+        },
+    );
+    for shard in &keys.shards.archived {
+        text += &format!(
+            "\n  before it   {}, frozen, in {}",
+            shard.url,
+            shard.folder.display()
+        );
+    }
+    Ok((text, object))
+}
+
+async fn freeze(opened: &Opened) -> anyhow::Result<(String, Value)> {
+    let stores = stores::log(&opened.data.part(Part::Log))?;
+    let last = freeze_log(&opened.settings, &opened.keys, stores, &opened.world).await?;
+    let text = format!(
+        "frozen at {} entries: it takes no more, ever\nits last checkpoint:\n\n{}",
+        last.tree_size,
+        last.checkpoint.trim_end()
+    );
+    let object = json!({
+        "treeSize": last.tree_size,
+        "checkpoint": last.checkpoint,
+    });
+    Ok((text, object))
+}
+
+async fn rotate(opened: &Opened, args: &RotateArgs) -> anyhow::Result<(String, Value)> {
+    let url = InstanceUrl::parse(&args.url)?;
+    let Opened {
+        data,
+        settings,
+        keys,
+        world,
+    } = opened;
+    let stores = stores::log(&data.part(Part::Log))?;
+    let Rotated { old, last, new, .. } =
+        rotate_log(data, settings, keys, stores, world, url).await?;
+    // What the next start would find.
+    let mut birth = Birth::find(data, settings)?.context("the birth record is gone")?;
+    let keys = provision(data, &mut birth, provider(), &OsRandom).await?;
+    let config = log_trust_config(settings, &keys)?;
+    if args.write {
+        write_client_files(data, &config)?;
+    }
+    let trusted: Value = serde_json::from_str(&config.trusted_root.to_json())?;
+    let signing: Value = serde_json::from_str(&config.signing_config.to_json())?;
+    let (tlogs, logs) = (&trusted["tlogs"], &signing["rekorTlogUrls"]);
+    let done = if args.write {
+        "The files in client/ say so already; hand them out."
+    } else {
+        "The next start writes them into client/; --write does it now."
+    };
+    let text = format!(
+        "shard {} ({}) is frozen at {} entries, in {}\nshard {} takes entries at {}\n\n\
+         trusted_root.json, \"tlogs\":\n{:#}\n\nsigning_config.json, \"rekorTlogUrls\":\n{:#}\n\n{done}",
+        old.number,
+        old.url,
+        last.tree_size,
+        old.folder.display(),
+        new.number,
+        new.url,
+        tlogs,
+        logs,
+    );
+    let object = json!({
+        "old": { "number": old.number, "url": old.url.as_str(), "treeSize": last.tree_size },
+        "new": { "number": new.number, "url": new.url.as_str(), "since": SystemClock.now().to_string() },
+        "tlogs": tlogs,
+        "rekorTlogUrls": logs,
+        "written": args.write,
+    });
+    Ok((text, object))
+}
+
+/// Names on the checkpoint beside the log's own.
+fn cosigners(checkpoint: &str, origin: &str) -> Vec<String> {
+    let lines = checkpoint
+        .lines()
+        .filter_map(|line| line.strip_prefix("— "));
+    let names = lines.filter_map(|line| line.split(' ').next());
+    names
+        .filter(|name| *name != origin)
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Bytes of a file, or of everything below a folder.
+fn size(path: &Path) -> u64 {
+    let Ok(metadata) = fs::symlink_metadata(path) else {
+        return 0;
+    };
+    if !metadata.is_dir() {
+        return metadata.len();
+    }
+    let Ok(entries) = fs::read_dir(path) else {
+        return 0;
+    };
+    entries.flatten().map(|entry| size(&entry.path())).sum()
+}

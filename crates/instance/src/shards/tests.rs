@@ -1,0 +1,212 @@
+//! Rotation: one key and one name for each shard, whatever interrupts it.
+
+#![cfg(unix)]
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use waxseal_crypto_aws_lc::{OsRandom, SystemClock, provider};
+use waxseal_formats::ClientTrustConfig;
+use waxseal_store_embedded::{LogLedger, LogObjects};
+use waxseal_tlog::{Checkpoint, LogKey, NoteKey, SignatureKind, SignedNote};
+
+use super::*;
+use crate::{
+    Birth, Config, Flags, Keys, LogStores, Nowhere, Settings, World, log_trust_config, provision,
+};
+
+struct Site {
+    _outside: tempfile::TempDir,
+    root: PathBuf,
+}
+
+struct Opened {
+    data: DataDir,
+    settings: Settings,
+    keys: Keys,
+}
+
+impl Site {
+    fn new() -> Self {
+        let outside = tempfile::tempdir().unwrap();
+        let root = outside.path().join("data");
+        Self {
+            _outside: outside,
+            root,
+        }
+    }
+
+    async fn try_open(&self) -> Result<Opened, crate::ProvisionError> {
+        let data = DataDir::open(&self.root)?;
+        let settings = Config::default().settle(Flags::default()).unwrap();
+        let mut birth = Birth::of(&data, &settings, Time::from_unix(1_767_225_600).unwrap())?;
+        let keys = provision(&data, &mut birth, provider(), &OsRandom).await?;
+        Ok(Opened {
+            data,
+            settings,
+            keys,
+        })
+    }
+
+    async fn open(&self) -> Opened {
+        self.try_open().await.unwrap()
+    }
+
+    async fn rotate(&self, url: &str) -> Result<Rotated, RotateError> {
+        let opened = self.open().await;
+        let url = InstanceUrl::parse(url).unwrap();
+        let stores = stores(&opened.data.make(Part::Log).unwrap());
+        let Opened {
+            data,
+            settings,
+            keys,
+        } = &opened;
+        rotate_log(data, settings, keys, stores, &world(), url).await
+    }
+
+    async fn config(&self) -> ClientTrustConfig {
+        let opened = self.open().await;
+        log_trust_config(&opened.settings, &opened.keys).unwrap()
+    }
+}
+
+fn stores(folder: &Path) -> LogStores {
+    LogStores {
+        ledger: Arc::new(LogLedger::open(&folder.join("state.redb")).unwrap()),
+        objects: Arc::new(LogObjects::open(&folder.join("tiles")).unwrap()),
+    }
+}
+
+fn world() -> World {
+    World {
+        provider: provider(),
+        clock: Arc::new(SystemClock),
+        random: Arc::new(OsRandom),
+        transport: Arc::new(Nowhere),
+    }
+}
+
+/// The files say that the checkpoint of that tree is the last of a log that is trusted.
+fn check_last(config: &ClientTrustConfig, position: usize, tiles: &Path) {
+    let log = &config.trusted_root.tlogs[position];
+    let key = PublicKey::from_spki_der(&log.public_key.raw_bytes).unwrap();
+    let url = InstanceUrl::parse(&log.base_url).unwrap();
+    let name = KeyName::new(url.host()).unwrap();
+    let key = NoteKey::new(provider(), name, SignatureKind::Ed25519, &key).unwrap();
+    assert_eq!(log.log_id, key.log_id());
+    let text = fs::read_to_string(tiles.join("checkpoint")).unwrap();
+    let note = SignedNote::parse(&text).unwrap();
+    Checkpoint::open(&note, &LogKey::new(key), &[]).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_shard_has_a_key_and_a_name_of_its_own() {
+    let site = Site::new();
+    let first = site.config().await;
+    let rotated = site.rotate("http://127.0.0.1:8383").await.unwrap();
+    assert_eq!((rotated.old.number, rotated.new.number), (1, 2));
+    assert_ne!(rotated.old.public_key, rotated.new.public_key);
+    let second = site.config().await;
+    check_last(&second, 0, &site.root.join("shards/1/tiles"));
+    // What was trusted stays so, until the day of the freeze; where to go is another place.
+    let (old, new) = (&second.trusted_root.tlogs[0], &second.trusted_root.tlogs[1]);
+    assert_eq!(
+        old.public_key.raw_bytes,
+        first.trusted_root.tlogs[0].public_key.raw_bytes
+    );
+    assert_eq!(old.base_url, "http://localhost:8383");
+    assert!(old.public_key.valid_for.as_ref().unwrap().end.is_some());
+    assert!(new.public_key.valid_for.as_ref().unwrap().end.is_none());
+    assert_eq!(second.signing_config.log_urls.len(), 1);
+    assert_eq!(
+        second.signing_config.log_urls[0].url,
+        "http://127.0.0.1:8383"
+    );
+    assert_eq!(second.signing_config.ca_urls, first.signing_config.ca_urls);
+    // The key of a frozen shard is not needed any more.
+    fs::remove_file(site.root.join("keys/log.key.pem")).unwrap();
+    let rotated = site.rotate("http://[::1]:8383").await.unwrap();
+    assert_eq!((rotated.old.number, rotated.new.number), (2, 3));
+    let third = site.config().await;
+    assert_eq!(third.trusted_root.tlogs.len(), 3);
+    check_last(&third, 0, &site.root.join("shards/1/tiles"));
+    check_last(&third, 1, &site.root.join("shards/2/tiles"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn host_taken_and_other_scheme() {
+    let site = Site::new();
+    for url in ["http://localhost:8383", "http://localhost:9999"] {
+        let error = site.rotate(url).await.unwrap_err();
+        assert!(matches!(error, RotateError::HostTaken { .. }), "{error:?}");
+    }
+    let error = site.rotate("https://log2.example").await.unwrap_err();
+    assert!(matches!(error, RotateError::OtherScheme { .. }));
+    site.rotate("http://127.0.0.1:8383").await.unwrap();
+    for url in ["http://localhost:8383", "http://127.0.0.1:8383"] {
+        let error = site.rotate(url).await.unwrap_err();
+        assert!(matches!(error, RotateError::HostTaken { .. }), "{error:?}");
+    }
+    // Nothing of that was begun.
+    assert!(!site.root.join("log.next").exists());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rotation_that_is_killed_goes_on() {
+    let site = Site::new();
+    let rotated = site.rotate("http://127.0.0.1:8383").await.unwrap();
+    let key = rotated.new.public_key;
+    // As if it had been killed between its two renames: the next start does the second.
+    fs::rename(site.root.join("log"), site.root.join("log.next")).unwrap();
+    let opened = site.open().await;
+    assert_eq!(opened.keys.log.public_key(), &key);
+    drop(opened);
+    // As if it had been killed before them: to try again takes the key that is there.
+    fs::create_dir(site.root.join("log.next")).unwrap();
+    fs::set_permissions(site.root.join("log.next"), private()).unwrap();
+    let rotated = site.rotate("http://[::1]:8383").await.unwrap();
+    assert_eq!(rotated.new.number, 3);
+}
+
+fn private() -> fs::Permissions {
+    std::os::unix::fs::PermissionsExt::from_mode(0o700)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lost_malformed_and_key() {
+    let site = Site::new();
+    site.rotate("http://127.0.0.1:8383").await.unwrap();
+    let record = site.root.join("log/shard.toml");
+    let honest = fs::read_to_string(&record).unwrap();
+    let refused = async || match site.try_open().await.err().unwrap() {
+        crate::ProvisionError::Shards(error) => error,
+        error => panic!("{error:?}"),
+    };
+    // Without its record the second shard would be taken for the first, under the first's key.
+    fs::remove_file(&record).unwrap();
+    assert!(matches!(refused().await, ShardError::Lost { .. }));
+    let write = |text: &str| {
+        fs::write(&record, text).unwrap();
+        fs::set_permissions(&record, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    };
+    for text in [
+        "",
+        "number = 2\n",
+        &honest.replace("number = 2", "number = 3"),
+    ] {
+        write(text);
+        assert!(
+            matches!(refused().await, ShardError::Malformed { .. }),
+            "{text}"
+        );
+    }
+    write(&honest.replace("http://127.0.0.1:8383", "ftp://x"));
+    assert!(matches!(refused().await, ShardError::Url(_)));
+    write(&honest);
+    let key = site.root.join("keys/log-2.key.pem");
+    fs::copy(site.root.join("keys/log.key.pem"), &key).unwrap();
+    assert!(matches!(refused().await, ShardError::Key { .. }));
+    fs::remove_file(&key).unwrap();
+    assert!(matches!(refused().await, ShardError::Key { .. }));
+}
