@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 
-use crate::world::{Answer, Browser, ISSUER, Pkce, outbox, smtp, world};
+use crate::world::{Answer, Browser, ISSUER, Pkce, encode, outbox, post, smtp, world, wrong};
 
 fn check_page(page: &Answer, form_action: &str) {
     assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
@@ -81,7 +81,7 @@ async fn every_page_is_plain_and_closed() {
     );
     check_page(
         &browser.ask(&world, &request, "you@example.com").await,
-        "'none'",
+        action,
     );
     check_page(
         &Browser::default()
@@ -235,4 +235,82 @@ async fn routes_hang_under_the_issuer_s_path() {
         world_at(ISSUER).await.get("/keys").await.status,
         StatusCode::NOT_FOUND
     );
+}
+
+#[tokio::test]
+async fn who_asks_for_another_code_too_soon_can_go_on_with_the_first() {
+    let world = world(smtp()).await;
+    let mut browser = Browser::default();
+    let request = browser.begin(&world, &Pkce::default().query()).await;
+    browser.ask(&world, &request, "you@example.com").await;
+    let code = world.last_code().await;
+    let page = browser.ask(&world, &request, "you@example.com").await;
+    assert_eq!(page.status, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(page.header("retry-after"), "30");
+    assert!(page.body.contains("still counts"), "{}", page.body);
+    assert!(page.body.contains("autocomplete=\"one-time-code\""));
+    let done = browser.type_code(&world, &request, &code).await;
+    assert_eq!(done.status, StatusCode::SEE_OTHER);
+    // Who has no code yet stays where the address is asked for.
+    let mut other = Browser::default();
+    let request = other.begin(&world, &Pkce::default().query()).await;
+    let page = other.ask(&world, &request, "you@example.com").await;
+    assert_eq!(page.status, StatusCode::TOO_MANY_REQUESTS);
+    assert!(
+        page.body.contains("autocomplete=\"email\""),
+        "{}",
+        page.body
+    );
+    assert!(!page.body.contains("still counts"));
+}
+
+#[tokio::test]
+async fn where_nothing_that_is_typed_can_count_nothing_can_be_typed() {
+    let world = world(outbox()).await;
+    let mut browser = Browser::default();
+    let request = browser.begin(&world, &Pkce::default().query()).await;
+    browser.ask(&world, &request, "you@example.com").await;
+    let code = world.last_code().await;
+    for left in (0..5).rev() {
+        let page = browser.type_code(&world, &request, &wrong(&code)).await;
+        let has_field = page.body.contains("one-time-code");
+        assert_eq!(has_field, left > 0, "{left}: {}", page.body);
+        assert!(page.body.contains("Make another code"));
+    }
+}
+
+#[tokio::test]
+async fn a_device_s_pages_are_plain_and_closed() {
+    let world = world(smtp()).await;
+    let challenge = Pkce::default().challenge();
+    let form = encode(&[
+        ("client_id", "sigstore"),
+        ("scope", "openid"),
+        ("code_challenge_method", "S256"),
+        ("code_challenge", &challenge),
+    ]);
+    let begun = world.send(post("/auth/device/code", &form)).await.json();
+    let user_code = begun["user_code"].as_str().unwrap().to_owned();
+    let mut browser = Browser::default();
+    let link = format!("/auth/device?user_code={user_code}");
+    for page in ["/auth/device", "/auth/device?user_code=%3Cscript%3E", &link] {
+        check_page(&browser.get(&world, page).await, "'self'");
+    }
+    let typed = async |browser: &mut Browser, code: &str| {
+        let form = [("user_code", code)];
+        browser
+            .post(&world, "/auth/device/auth/verify_code", &form)
+            .await
+    };
+    check_page(&typed(&mut browser, "nonsense").await, "'self'");
+    check_page(&typed(&mut browser, "BBBB-BBBB").await, "'self'");
+    let location = typed(&mut browser, &user_code).await;
+    let location = location.header("location").to_owned();
+    let asked = browser.get(&world, &location).await;
+    check_page(&asked, "'self'");
+    let request = asked.input("request");
+    let form = [("request", request.as_str()), ("answer", "refuse")];
+    let refused = browser.post(&world, "/auth/device/confirm", &form).await;
+    check_page(&refused, "'none'");
+    check_page(&typed(&mut browser, &user_code).await, "'none'");
 }

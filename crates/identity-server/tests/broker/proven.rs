@@ -715,8 +715,8 @@ async fn reaches_a_token(world: &World, provider: &Provider, name: &str, flow: F
             world.token(&form).await
         }
         Flow::OutOfBand if answer.body.contains("readonly") => {
-            let (_, rest) = answer.body.split_once("readonly").unwrap();
-            let code = rest.split('"').nth(1).unwrap();
+            let (_, rest) = answer.body.split_once("readonly>").unwrap();
+            let code = rest.split_once('<').unwrap().0;
             let mut form = pkce.form(code).to_vec();
             form.retain(|(name, _)| *name != "redirect_uri");
             form.push(("redirect_uri", "urn:ietf:wg:oauth:2.0:oob"));

@@ -459,8 +459,8 @@ async fn out_of_band_code_lives_five_minutes() {
             .type_code(&world, &page, &world.last_code().await)
             .await;
         assert_eq!(shown.status, StatusCode::OK);
-        let (_, rest) = shown.body.split_once("readonly value=\"").unwrap();
-        let code = rest.split_once('"').unwrap().0;
+        let (_, rest) = shown.body.split_once("readonly>").unwrap();
+        let code = rest.split_once('<').unwrap().0;
         world.advance(wait);
         let mut form = pkce.form(code).to_vec();
         form.retain(|(name, _)| *name != "redirect_uri");

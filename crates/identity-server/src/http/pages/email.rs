@@ -110,21 +110,34 @@ pub(crate) fn code(
     } else {
         String::new()
     };
+    // A code without attempts counts no more: what helps then is another one.
+    let is_void = login
+        .challenge
+        .as_ref()
+        .is_some_and(|c| c.attempts_left == 0);
+    let (typing, style) = if is_void {
+        (String::new(), "")
+    } else {
+        let form = format!(
+            "<form method=\"post\" action=\"{path}{EMAIL}/code\">\
+             <input type=\"hidden\" name=\"request\" value=\"{request}\">\
+             <label for=\"code\">Code (eight digits)</label>\
+             <input id=\"code\" name=\"code\" type=\"text\" inputmode=\"numeric\" \
+             autocomplete=\"one-time-code\" required maxlength=\"20\"{described}>\
+             <button type=\"submit\">Log in</button></form>",
+            described = describe(error),
+            request = Escaped(request),
+        );
+        (form, " class=\"plain\"")
+    };
     let body = format!(
-        "<p>{where_to}</p><p>Address: <strong>{address}</strong></p>{copied}{error}\
-         <form method=\"post\" action=\"{path}{EMAIL}/code\">\
-         <input type=\"hidden\" name=\"request\" value=\"{request}\">\
-         <label for=\"code\">Code (eight digits)</label>\
-         <input id=\"code\" name=\"code\" type=\"text\" inputmode=\"numeric\" \
-         autocomplete=\"one-time-code\" required maxlength=\"20\"{described}>\
-         <button type=\"submit\">Log in</button></form>\
+        "<p>{where_to}</p><p>Address: <strong>{address}</strong></p>{copied}{error}{typing}\
          <form method=\"post\" action=\"{path}{EMAIL}\">\
          <input type=\"hidden\" name=\"request\" value=\"{request}\">\
          <input type=\"hidden\" name=\"email\" value=\"{address}\">\
-         <button type=\"submit\" class=\"plain\">{another}</button></form>\
+         <button type=\"submit\"{style}>{another}</button></form>\
          <p><a href=\"{path}{EMAIL}?request={request}\">Use another address</a></p>{cancel}",
         error = alert(error),
-        described = describe(error),
         request = Escaped(request),
         cancel = cancel_form(&path, request),
     );

@@ -19,7 +19,7 @@ pub(crate) fn out_of_band(service: &Service, code: &Secret) -> Response {
     let body = format!(
         "<p>Copy this code into the program that asked for it. It counts once, for five \
          minutes.</p><p><label for=\"code\">Code for the program</label>\
-         <input id=\"code\" type=\"text\" readonly value=\"{}\"></p>",
+         <textarea id=\"code\" rows=\"2\" readonly>{}</textarea></p>",
         Escaped(code.expose())
     );
     page(
@@ -105,7 +105,15 @@ pub(crate) fn refusal(
                 format!("{} minutes", minutes(retry))
             };
             let text = format!("Too many codes were asked for. Try again in {wait}.");
-            limited(service, &text, *retry)
+            match login {
+                // The log-in goes on, and so does a code that was sent before.
+                Some(login) if login.challenge.is_some() => {
+                    let text = format!("{text} A code that was sent before still counts.");
+                    waiting(code(service, request, login, Some(&text)), *retry)
+                }
+                Some(login) => waiting(address(service, request, login, Some(&text)), *retry),
+                None => limited(service, &text, *retry),
+            }
         }
         (Refusal::TooManyFailures { retry }, _) => {
             let text = format!(
@@ -169,7 +177,12 @@ pub(crate) fn refusal(
 }
 
 fn limited(service: &Service, text: &str, retry: std::time::Duration) -> Response {
-    let mut response = ended(service, StatusCode::TOO_MANY_REQUESTS, text);
+    waiting(ended(service, StatusCode::TOO_MANY_REQUESTS, text), retry)
+}
+
+/// Says when to come again.
+fn waiting(mut response: Response, retry: std::time::Duration) -> Response {
+    *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
     let seconds = HeaderValue::from(retry.as_secs().max(1));
     response.headers_mut().insert(header::RETRY_AFTER, seconds);
     response
