@@ -539,6 +539,25 @@ async fn the_page_says_who_asks_and_from_where() {
     .get(&world, &format!("/auth/device/confirm?request={request}"))
     .await;
     assert!(!same_place.body.contains("You are at"));
+    // One machine has several addresses of its own.
+    let form = encode(&[
+        ("client_id", "sigstore"),
+        ("scope", "openid"),
+        ("code_challenge_method", "S256"),
+        ("code_challenge", &challenge),
+    ]);
+    let mut here = Browser {
+        address: "127.0.0.1".parse().ok(),
+        ..Browser::default()
+    };
+    let begun = here.send(&world, post("/auth/device/code", &form)).await;
+    here.address = "::1".parse().ok();
+    let user_code = begun.json()["user_code"].as_str().unwrap().to_owned();
+    let request = type_code(&world, &mut here, &user_code).await;
+    let page = here
+        .get(&world, &format!("/auth/device/confirm?request={request}"))
+        .await;
+    assert!(!page.body.contains("You are at"), "{}", page.body);
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! The log-in for a device: the page for its code, and the page that says who asks.
 
+use std::net::IpAddr;
+
 use axum::http::StatusCode;
 use axum::response::Response;
 use waxseal_crypto::Time;
@@ -46,23 +48,24 @@ pub(crate) fn confirm_device(
     service: &Service,
     request: &str,
     waiting: &Waiting,
-    peer: Option<std::net::IpAddr>,
+    peer: Option<IpAddr>,
 ) -> Response {
     let path = service.config.path();
     let device = &waiting.device;
     let from = device.peer.as_deref().unwrap_or("an unknown address");
-    let here = peer.map(|peer| peer.to_canonical().to_string());
-    let elsewhere = match here {
-        Some(here) if device.peer.as_deref() != Some(&here) => format!(
+    let elsewhere = match peer.filter(|peer| !is_same_place(*peer, from)) {
+        Some(here) => format!(
             "<p class=\"notice\">You are at <strong>{}</strong>, and the program is not. That is \
              so with a server or another network of yours; with a stranger\u{2019}s program too.</p>",
-            Escaped(&here)
+            Escaped(&here.to_canonical().to_string())
         ),
-        _ => String::new(),
+        None => String::new(),
     };
     let begun = Time::from_unix(device.begun).unwrap_or(Time::UNIX_EPOCH);
     let seconds = service.now().saturating_since(begun).as_secs();
-    let ago = if seconds < 120 {
+    let ago = if seconds < 10 {
+        "just now".to_owned()
+    } else if seconds < 120 {
         format!("{seconds} seconds ago")
     } else {
         format!("{} minutes ago", seconds / 60)
@@ -72,7 +75,7 @@ pub(crate) fn confirm_device(
          or the link, refuse: they would sign in your name.</p>\
          <dl><dt>Program</dt><dd>{client}</dd><dt>Asked from</dt><dd>{from}</dd>\
          <dt>Asked at</dt><dd>{begun}, {ago}</dd></dl>{elsewhere}\
-         <form method=\"post\" action=\"{path}/device/confirm\">\
+         <form method=\"post\" action=\"{path}/device/confirm\" class=\"choice\">\
          <input type=\"hidden\" name=\"request\" value=\"{request}\">\
          <button type=\"submit\" name=\"answer\" value=\"continue\">I started this: continue\
          </button>\
@@ -83,6 +86,15 @@ pub(crate) fn confirm_device(
         request = Escaped(request),
     );
     page(service, StatusCode::OK, "Who asks?", &body, "'self'")
+}
+
+/// Whether a browser is where the device asked from: this machine has several addresses.
+fn is_same_place(browser: IpAddr, device: &str) -> bool {
+    let device = device.parse::<IpAddr>().ok();
+    device.is_some_and(|device| {
+        device == browser.to_canonical()
+            || (device.is_loopback() && browser.to_canonical().is_loopback())
+    })
 }
 
 /// The device has its answer.
