@@ -186,7 +186,11 @@ async fn rotate(opened: &Opened, args: &RotateArgs) -> anyhow::Result<(String, V
     }
     let trusted: Value = serde_json::from_str(&config.trusted_root.to_json())?;
     let signing: Value = serde_json::from_str(&config.signing_config.to_json())?;
-    let (tlogs, logs) = (&trusted["tlogs"], &signing["rekorTlogUrls"]);
+    let (tlogs, logs) = (trusted.get("tlogs"), signing.get("rekorTlogUrls"));
+    let (tlogs, logs) = (
+        tlogs.cloned().unwrap_or_default(),
+        logs.cloned().unwrap_or_default(),
+    );
     let done = if args.write {
         "The files in client/ say so already; hand them out."
     } else {

@@ -152,7 +152,7 @@ fn toml_samples_are_toml() {
 
 /// The manuals whose configuration is that of an instance.
 fn manuals() -> String {
-    ["instance", "broker"]
+    ["instance", "broker", "log"]
         .map(|name| read(&format!("docs/operate/{name}.md")))
         .join("\n")
 }

@@ -302,6 +302,10 @@ fn the_samples_of_the_manual() {
             "forge"
         ]
     );
+    let witnesses = include_str!("../../../../docs/operate/samples/witnesses.toml");
+    let witnesses = check(witnesses, "https://sig.example.com").transparency_log;
+    assert_eq!(witnesses.witness_mode, crate::WitnessMode::FailClosed);
+    assert!(witnesses.witness_policy.is_some());
     let broker = include_str!("../../../../docs/operate/samples/broker.toml");
     let broker = check(broker, "https://id.example.com");
     assert_eq!(broker.token_exchange.len(), 1);
