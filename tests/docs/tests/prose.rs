@@ -246,3 +246,44 @@ fn a_block_that_is_not_closed_or_not_asked_for_yields_nothing() {
     check("$ a\n", &[]);
     assert_eq!(linked_paths("[a](b.md#c) [d](https://e) [f](#g)"), ["b.md"]);
 }
+
+/// The broker's rules name tests; each is there.
+#[test]
+fn every_rule_of_the_broker_has_its_test() {
+    let table = read("docs/broker-rules.md");
+    let mut folders = ["crates/identity-server", "crates/testkit/src"]
+        .map(|folder| root().join(folder))
+        .to_vec();
+    let mut tests = BTreeSet::new();
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|name| name == "rs") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                let names = text
+                    .lines()
+                    .zip(text.lines().skip(1))
+                    .filter_map(|(mark, line)| {
+                        let is_test = mark.trim() == "#[test]" || mark.contains("#[tokio::test");
+                        let (_, rest) = line.split_once("fn ")?;
+                        is_test.then(|| rest.split('(').next().unwrap_or_default().to_owned())
+                    });
+                tests.extend(names);
+            }
+        }
+    }
+    let rows = table
+        .lines()
+        .filter(|line| line.starts_with("| ") && line.contains('`'));
+    let mut named = 0;
+    for row in rows {
+        let cell = row.trim_end_matches('|').rsplit("| ").next().unwrap();
+        for name in cell.split('`').skip(1).step_by(2) {
+            assert!(tests.contains(name), "no test is called {name}");
+            named += 1;
+        }
+    }
+    assert!(named > 100, "{named}");
+}
