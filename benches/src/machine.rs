@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_time_of_a_process_is_read() {
+    fn the_time_of_this_program_is_read() {
         let stat = "17 (a) b) S 1 2 3 4 5 6 7 8 9 10 250 31 0 0 20 0 1";
         let time = parse_stat(stat).unwrap();
         assert_eq!(time.user, Duration::from_millis(2500));
