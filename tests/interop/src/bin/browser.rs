@@ -25,10 +25,10 @@ async fn log_in(outbox: &str, url: &str, address: &str) -> Result<(), String> {
     let first = Request::get(page.clone()).returning_redirects();
     let first = transport.send(first).await.map_err(|e| text(&e))?;
     let location = first.headers.only("Location");
-    if let Some(next) = location.and_then(|location| page.join(location).ok()) {
-        if Origin::of(&next) != Origin::of(&page) {
-            page = next;
-        }
+    if let Some(next) = location.and_then(|location| page.join(location).ok())
+        && Origin::of(&next) != Origin::of(&page)
+    {
+        page = next;
     }
     let callback = browse_login(&transport, page, address, &mailbox)
         .await
