@@ -23,6 +23,7 @@ async function ask(question) {
   return JSON.parse(value);
 }
 
+const LOOPBACK = ['localhost', '127.0.0.1', '[::1]'];
 const WIDTHS = [[390, 844], [1280, 800]];
 const SCHEMES = ['light', 'dark'];
 const seen = new Set();
@@ -37,9 +38,13 @@ const problems = [];
 async function person(script = setup.script) {
   const context = await browser.newContext({ javaScriptEnabled: script });
   const page = await context.newPage();
-  page.setDefaultTimeout(20_000);
+  page.setDefaultTimeout(15_000);
+  // What a provider's own pages load and say is its own affair.
+  const ours = (url) => !url || url.startsWith(new URL(setup.issuer).origin);
+  await context.route((url) => !LOOPBACK.includes(url.hostname), (route) => route.abort());
   page.on('console', (message) => {
     const text = message.text();
+    if (!ours(message.location().url) || !ours(page.url())) return;
     // The browser tells of every status of 400 and more: those are answers, not complaints.
     if (['error', 'warning'].includes(message.type()) && !/Failed to load resource.*status of/.test(text)) {
       problems.push(`console: ${text}`);
@@ -48,7 +53,7 @@ async function person(script = setup.script) {
   page.on('pageerror', (error) => problems.push(`page error: ${error}`));
   page.on('request', (request) => {
     const host = new URL(request.url()).hostname;
-    if (!['localhost', '127.0.0.1', '[::1]'].includes(host)) problems.push(`elsewhere: ${request.url()}`);
+    if (ours(page.url()) && !LOOPBACK.includes(host)) problems.push(`elsewhere: ${request.url()}`);
   });
   return page;
 }
@@ -450,9 +455,279 @@ const flows = {
   },
 };
 
+/** A device that has no browser. */
+async function device() {
+  const verifier = randomBytes(32).toString('base64url');
+  const post = async (path, form) => {
+    const answer = await fetch(`${setup.issuer}${path}`, { method: 'POST', body: new URLSearchParams(form) });
+    return { status: answer.status, ...(await answer.json()) };
+  };
+  const codes = await post('/device/code', {
+    client_id: 'sigstore', scope: 'openid email', code_challenge_method: 'S256',
+    code_challenge: createHash('sha256').update(verifier).digest('base64url'),
+  });
+  assert.equal(codes.status, 200, JSON.stringify(codes));
+  const poll = async () => {
+    await pass(codes.interval + 1);
+    return post('/token', {
+      grant_type: 'urn:ietf:params:oauth:grant-type:device_code', client_id: 'sigstore',
+      device_code: codes.device_code, code_verifier: verifier,
+    });
+  };
+  return { ...codes, poll };
+}
+
+async function agree(page, codes) {
+  await page.goto(codes.verification_uri_complete);
+  assert.equal(await page.getByLabel(/Code from the device/).inputValue(), codes.user_code);
+  await press(page, 'Continue');
+  assert.equal(await heading(page), 'Who asks?');
+}
+
+/** The log-in page of the provider above, which others wrote. */
+async function logInUpstream(page, name) {
+  await page.locator('input[name=login]').fill(name);
+  await page.locator('input[name=password]').fill('any');
+  await page.locator('button[type=submit]').click();
+  await consentUpstream(page);
+}
+
+/** Its second page; the first has a button of the same kind. */
+async function consentUpstream(page) {
+  await page.locator('input[name=prompt][value=consent]').waitFor({ state: 'attached' });
+  await page.locator('button[type=submit]').click();
+}
+
+const toUpstream = (page) => page.getByRole('link', { name: 'Log in with Example ID' }).click();
+
+Object.assign(flows, {
+  async device() {
+    const codes = await device();
+    assert.equal((await codes.poll()).error, 'authorization_pending');
+    const page = await person();
+    await page.goto(codes.verification_uri_complete);
+    await inspect(page, 'link');
+    await press(page, 'Continue');
+    await inspect(page, 'who');
+    assert.match(await alert(page), /Go on only if you started this yourself/);
+    // Nothing has happened by looking.
+    assert.equal((await codes.poll()).error, 'authorization_pending');
+    await press(page, 'I started this: continue');
+    await enterAddress(page);
+    await enterCode(page, await mailed());
+    assert.equal(await heading(page), 'You are logged in');
+    await inspect(page, 'done');
+    const tokens = await codes.poll();
+    assert.equal(claims(tokens.id_token).email, 'you@example.com');
+    assert.equal((await codes.poll()).error, 'invalid_grant');
+  },
+
+  async device_typed() {
+    const codes = await device();
+    const page = await person();
+    await page.goto(codes.verification_uri);
+    await inspect(page, 'empty');
+    await page.getByLabel(/Code from the device/).fill('BBBB-BBBB');
+    await press(page, 'Continue');
+    assert.ok(await alert(page));
+    await inspect(page, 'wrong');
+    await page.getByLabel(/Code from the device/).fill(codes.user_code.replace('-', ' ').toLowerCase());
+    await press(page, 'Continue');
+    await press(page, 'I started this: continue');
+    await enterAddress(page);
+    await enterCode(page, await mailed());
+    assert.equal(claims((await codes.poll()).id_token).email, 'you@example.com');
+  },
+
+  async device_refused() {
+    const codes = await device();
+    const page = await person();
+    await agree(page, codes);
+    await press(page, 'Refuse');
+    assert.equal(await heading(page), 'Refused');
+    await inspect(page, 'refused');
+    assert.equal((await codes.poll()).error, 'access_denied');
+  },
+
+  async device_cancelled() {
+    const codes = await device();
+    const page = await person();
+    await agree(page, codes);
+    await press(page, 'I started this: continue');
+    await press(page, 'Cancel');
+    assert.equal((await codes.poll()).error, 'access_denied');
+    await inspect(page, 'cancelled');
+  },
+
+  async device_expired() {
+    const codes = await device();
+    const page = await person();
+    await pass(601);
+    await page.goto(codes.verification_uri_complete);
+    await press(page, 'Continue');
+    assert.ok(await alert(page));
+    await inspect(page, 'expired');
+    assert.equal((await codes.poll()).error, 'expired_token');
+  },
+
+  async device_upstream() {
+    const codes = await device();
+    const page = await person();
+    await agree(page, codes);
+    await press(page, 'I started this: continue');
+    await inspect(page, 'choice');
+    await toUpstream(page);
+    await logInUpstream(page, 'anna');
+    await inspect(page, 'confirm');
+    await press(page, 'Go on');
+    assert.equal(await heading(page), 'You are logged in');
+    assert.equal(claims((await codes.poll()).id_token).email, 'anna@example.com');
+  },
+
+  async upstream() {
+    const client = await program();
+    const page = await person();
+    await page.goto(client.url());
+    assert.equal(await heading(page), 'Log in');
+    await inspect(page, 'choice');
+    await toUpstream(page);
+    await logInUpstream(page, 'anna');
+    assert.equal(await heading(page), 'Is that you?');
+    assert.match(await page.locator('main').innerText(), /sign as anna@example.com, by Example ID/);
+    await inspect(page, 'confirm');
+    assert.equal(client.arrived.length, 0, 'the program learns nothing before');
+    await press(page, 'Go on');
+    const answer = await arrives(page, client);
+    const token = await expectToken(client, answer.get('code'), 'anna@example.com');
+    assert.equal(token.federated_claims.connector_id, setup.upstream);
+    client.close();
+  },
+
+  async upstream_chosen() {
+    // The program has chosen, and the person sees no choice.
+    const client = await program();
+    const page = await person();
+    await page.goto(client.url({ connector_id: setup.upstream }));
+    await logInUpstream(page, 'anna');
+    await press(page, 'Go on');
+    await expectToken(client, (await arrives(page, client)).get('code'), 'anna@example.com');
+    client.close();
+  },
+
+  async upstream_code() {
+    const client = await program();
+    const page = await person();
+    await page.goto(client.url({ redirect_uri: OOB }));
+    await toUpstream(page);
+    await logInUpstream(page, 'anna');
+    assert.match(await page.locator('.notice').first().innerText(), /Go on only if you started it yourself/);
+    await inspect(page, 'confirm');
+    await press(page, 'Go on');
+    const copied = await page.locator('#code').evaluate((e) => e.value ?? e.innerText);
+    await expectToken(client, copied, 'anna@example.com', OOB);
+    client.close();
+  },
+
+  async upstream_refusals() {
+    const client = await program();
+    const page = await person();
+    for (const [name, said] of [
+      ['unverified', /does not say that your e-mail address is verified/],
+      ['nobody', /gives no e-mail address|does not say that/],
+      ['stranger', /not one that may log in here/],
+    ]) {
+      const other = await person();
+      await other.goto(client.url());
+      await toUpstream(other);
+      await logInUpstream(other, name);
+      assert.equal(await heading(other), 'No log-in');
+      assert.match(await alert(other), said);
+      await inspect(other, name);
+      await other.getByRole('link', { name: 'Log in another way' }).click();
+      assert.equal(await heading(other), 'Log in');
+    }
+    // The other way is still there.
+    await page.goto(client.url());
+    await page.getByRole('link', { name: 'Log in with a code by e-mail' }).click();
+    await inspect(page, 'address');
+    await enterAddress(page);
+    await inspect(page, 'code');
+    await enterCode(page, await mailed());
+    await expectToken(client, (await arrives(page, client)).get('code'));
+    client.close();
+  },
+
+  async upstream_cancelled() {
+    const client = await program();
+    const page = await person();
+    await page.goto(client.url());
+    await toUpstream(page);
+    await page.getByRole('link', { name: /cancel/i }).click();
+    assert.equal(await heading(page), 'No log-in');
+    assert.match(await alert(page), /did not agree/);
+    await inspect(page, 'denied');
+    await page.getByRole('link', { name: 'Try again' }).click();
+    await logInUpstream(page, 'anna');
+    await press(page, 'Go on');
+    await expectToken(client, (await arrives(page, client)).get('code'), 'anna@example.com');
+    client.close();
+  },
+
+  async upstream_other_browser() {
+    // The provider's answer in a browser that did not ask for it.
+    const client = await program();
+    const [page, other] = [await person(), await person()];
+    await page.goto(client.url());
+    await toUpstream(page);
+    await page.locator('input[name=login]').fill('anna');
+    await page.locator('input[name=password]').fill('any');
+    await page.locator('button[type=submit]').click();
+    // Its consent page, sent by hand: redirects are read, not followed.
+    await page.locator('input[name=prompt][value=consent]').waitFor({ state: 'attached' });
+    const action = await page.locator('form').first().getAttribute('action');
+    const { request } = page.context();
+    const read = { maxRedirects: 0 };
+    const agreed = await request.post(new URL(action, page.url()).href, { form: { prompt: 'consent' }, ...read });
+    const resumed = await request.get(new URL(agreed.headers().location, page.url()).href, read);
+    const callback = resumed.headers().location;
+    assert.match(callback, /\/callback\/oidc\?code=/);
+    await other.goto(callback);
+    assert.equal(await heading(other), 'No log-in');
+    await inspect(other, 'stolen');
+    assert.equal(client.arrived.length, 0);
+    // Its owner goes on.
+    await page.goto(callback);
+    assert.equal(await heading(page), 'Is that you?');
+    assert.equal(client.arrived.length, 0);
+    client.close();
+  },
+
+  async upstream_absent() {
+    const client = await program();
+    const page = await person();
+    await page.goto(client.url());
+    await toUpstream(page);
+    assert.equal(await heading(page), 'No log-in');
+    await inspect(page, 'absent');
+    await page.getByRole('link', { name: 'Log in another way' }).click();
+    await page.getByRole('link', { name: 'Log in with a code by e-mail' }).click();
+    await enterAddress(page);
+    await enterCode(page, await mailed());
+    await expectToken(client, (await arrives(page, client)).get('code'));
+    client.close();
+  },
+});
+
 try {
   await flows[setup.flow]();
   assert.deepEqual(problems, []);
+} catch (error) {
+  // What the last page showed says more than what was not found on it.
+  for (const page of browser.contexts().flatMap((context) => context.pages())) {
+    const text = await page.locator('body').innerText({ timeout: 2000 }).catch(String);
+    console.error(`${page.url().split('?')[0]}: ${text.slice(0, 500)}`);
+  }
+  throw error;
 } finally {
   await browser.close();
 }

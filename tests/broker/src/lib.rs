@@ -9,6 +9,7 @@ mod guided;
 mod letters;
 mod mail_server;
 mod stage;
+mod upstream;
 mod visitor;
 
 use std::path::{Path, PathBuf};
@@ -18,6 +19,7 @@ pub use guided::Guided;
 pub use letters::Letters;
 pub use mail_server::{MailServer, mail_setup};
 pub use stage::{Mails, Play, Stage, on_stage};
+pub use upstream::{CLIENT_SECRET, Upstream};
 pub use visitor::{Attempt, Page, REDIRECT, Visitor};
 
 /// A script of this package, by its name under `js/` or `py/`.

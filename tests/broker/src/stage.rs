@@ -1,6 +1,7 @@
 //! A broker in this process, on a socket: its clock is moved, and its mail is caught.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt as _;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
@@ -9,8 +10,8 @@ use waxseal_crypto::{BoxFuture, Clock, PrivateKey, SignatureAlgorithm, Signer, T
 use waxseal_crypto_aws_lc::{OsRandom, SystemClock, provider};
 use waxseal_identity::SystemEnvironment;
 use waxseal_identity_server::{
-    CodeKey, CodeMail, Config, Context, IdentityServer, KeyRing, MailConfig, MailError, Mailer,
-    SmtpConfig,
+    CodeKey, CodeMail, Config, ConnectorConfig, ConnectorKind, Context, IdentityServer, KeyRing,
+    MailConfig, MailError, Mailer, SmtpConfig,
 };
 use waxseal_serve::{Chassis, HostCheck, Limits, Listen, Meter, Shutdown, serve};
 use waxseal_store_embedded::{AuditFile, IdentityStore};
@@ -26,6 +27,8 @@ pub struct Play {
     pub public_log: bool,
     /// Under which `https` URL a proxy in front is reached; `http` on loopback if absent.
     pub proxied: Option<String>,
+    /// With a provider on this port of loopback ([`crate::Upstream`]) beside the mailed code.
+    pub upstream: Option<u16>,
 }
 
 /// A running broker.
@@ -132,6 +135,17 @@ impl Stage {
         config.instance_name = Some("Example signing".to_owned());
         if play.mails {
             config.allow_domains.push("example.com".to_owned());
+        }
+        if let Some(port) = play.upstream {
+            let secret = folder.path().join("client-secret");
+            std::fs::write(&secret, crate::CLIENT_SECRET).map_err(|e| text(&e))?;
+            let private = std::fs::Permissions::from_mode(0o600);
+            std::fs::set_permissions(&secret, private).map_err(|e| text(&e))?;
+            let mut connector = ConnectorConfig::new(ConnectorKind::Oidc, "waxseal");
+            connector.label = Some("Example ID".to_owned());
+            connector.issuer = Some(format!("http://localhost:{port}"));
+            connector.client_secret_file = Some(secret);
+            config.connectors.push(connector);
         }
         let store = IdentityStore::open(&folder.path().join("state.redb"));
         let store = Arc::new(store.map_err(|e| text(&e))?);

@@ -12,8 +12,8 @@ use std::process::{Command, ExitCode};
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
-use waxseal_tests_broker::{Play, Stage, converse, on_stage, script};
-use waxseal_tests_interop::{Tool, root, trial};
+use waxseal_tests_broker::{Play, Stage, Upstream, converse, on_stage, script};
+use waxseal_tests_interop::{Tool, free_port, root, trial};
 
 /// Each flow of `js/flow.mjs`, and whether it needs a mail server's limits or an outbox.
 const FLOWS: &[(&str, Kind)] = &[
@@ -37,6 +37,20 @@ const FLOWS: &[(&str, Kind)] = &[
     ("device", Kind::Outbox),
     ("device", Kind::PublicMail),
     ("two_tabs", Kind::Outbox),
+    ("device", Kind::Outbox),
+    ("device", Kind::PublicMail),
+    ("device_typed", Kind::Mail),
+    ("device_refused", Kind::Outbox),
+    ("device_cancelled", Kind::Outbox),
+    ("device_expired", Kind::Outbox),
+    ("device_upstream", Kind::Upstream),
+    ("upstream", Kind::Upstream),
+    ("upstream_chosen", Kind::Upstream),
+    ("upstream_code", Kind::Upstream),
+    ("upstream_refusals", Kind::Upstream),
+    ("upstream_cancelled", Kind::Upstream),
+    ("upstream_other_browser", Kind::Upstream),
+    ("upstream_absent", Kind::UpstreamAbsent),
 ];
 
 /// What the broker is set up as.
@@ -45,6 +59,10 @@ enum Kind {
     Outbox,
     Mail,
     PublicMail,
+    /// With a provider beside the mailed code, and a public log.
+    Upstream,
+    /// The same, and the provider is not there.
+    UpstreamAbsent,
 }
 
 fn main() -> ExitCode {
@@ -66,9 +84,17 @@ fn case(flow: &'static str, kind: Kind, scripts: bool) -> Trial {
     trial(&name, &[Tool::NodeParts, Tool::Chromium], move || {
         let mut play = Play::default();
         play.mails = kind != Kind::Outbox;
-        play.public_log = kind == Kind::PublicMail;
+        let upstream = matches!(kind, Kind::Upstream | Kind::UpstreamAbsent);
+        play.public_log = kind == Kind::PublicMail || upstream;
+        play.upstream = upstream.then(free_port).transpose()?;
+        let port = play.upstream;
         on_stage(&play, async move |stage| {
             let chromium = Tool::Chromium.path().map_err(|missing| missing.0)?;
+            let redirect = format!("{}/callback/oidc", stage.issuer);
+            let _provider = match port.filter(|_| kind == Kind::Upstream) {
+                Some(port) => Some(Upstream::start(port, &redirect)?),
+                None => None,
+            };
             let setup = json!({
                 "name": format!("{flow}-{kind:?}"),
                 "flow": flow,
@@ -76,6 +102,7 @@ fn case(flow: &'static str, kind: Kind, scripts: bool) -> Trial {
                 "script": scripts,
                 "chromium": chromium,
                 "pictures": pictures(),
+                "upstream": port.map(|port| format!("http://localhost:{port}")),
             });
             let handle = Handle::current();
             let driven = tokio::task::spawn_blocking(move || {
