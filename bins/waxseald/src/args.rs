@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand};
 use waxseal_instance::Flags;
 
 pub(crate) use broker::{BrokerArgs, BrokerCommand};
-pub(crate) use log::{LogArgs, LogCommand, RotateArgs};
+pub(crate) use log::{ImportArgs, LogArgs, LogCommand, RotateArgs};
 
 /// A private Sigstore in one process
 #[derive(Debug, Parser)]
@@ -137,6 +137,8 @@ mod tests {
             "log",
             "log rotate",
             "log freeze extra",
+            "log import dir --url https://a.example --since 2025-01-01T00:00:00Z",
+            "log import dir --key k --private-key k --url u --since s",
         ] {
             assert_eq!(parse(line).unwrap_err().exit_code(), 2, "{line}");
         }

@@ -1,16 +1,17 @@
 //! `waxseald log`: an operator's hand on the transparency log.
 
+mod import;
+
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use serde_json::{Value, json};
-use waxseal_crypto::Clock as _;
 use waxseal_crypto_aws_lc::{OsRandom, SystemClock, provider};
 use waxseal_instance::{
-    Birth, DataDir, InstanceUrl, Keys, Part, Rotated, Settings, World, freeze_log, log_statistics,
-    log_trust_config, provision, rotate_log, write_client_files,
+    Birth, BirthError, DataDir, InstanceUrl, Keys, Part, Rotated, Settings, World, freeze_log,
+    log_statistics, log_trust_config, provision, rotate_log, write_client_files,
 };
 use waxseal_transport_reqwest::ReqwestTransport;
 
@@ -33,6 +34,7 @@ pub(crate) async fn log(args: LogArgs) -> anyhow::Result<()> {
         LogCommand::Stats => stats(&opened).await?,
         LogCommand::Freeze => freeze(&opened).await?,
         LogCommand::Rotate(rotation) => rotate(&opened, rotation).await?,
+        LogCommand::Import(args) => import::import(&opened, args).await?,
     };
     if args.json {
         say::text(&object.to_string());
@@ -51,12 +53,19 @@ async fn open(args: &LogArgs) -> anyhow::Result<Opened> {
         path.display()
     );
     let data = DataDir::open(path)?;
-    let settings = up::settings_of(
+    let mut settings = up::settings_of(
         args.config.as_deref(),
         &data,
         waxseal_instance::Flags::default(),
     )?;
-    let birth = Birth::find(&data, &settings)?;
+    // It may have been started with flags: nothing is served here, so its own word counts.
+    let birth = match Birth::find(&data, &settings) {
+        Err(BirthError::UrlChanged { born, .. }) => {
+            settings.url = born;
+            Birth::find(&data, &settings)?
+        }
+        found => found?,
+    };
     let birth = birth.filter(Birth::is_complete);
     let mut birth = birth.context("the instance has not begun yet: start it once")?;
     let keys = provision(&data, &mut birth, provider(), &OsRandom).await?;
@@ -177,11 +186,34 @@ async fn rotate(opened: &Opened, args: &RotateArgs) -> anyhow::Result<(String, V
     let stores = stores::log(&data.part(Part::Log))?;
     let Rotated { old, last, new, .. } =
         rotate_log(data, settings, keys, stores, world, url).await?;
-    // What the next start would find.
+    let (files, mut object) = client_files(opened, args.write).await?;
+    let text = format!(
+        "shard {} ({}) is frozen at {} entries, in {}\nshard {} takes entries at {}\n\n{files}",
+        old.number,
+        old.url,
+        last.tree_size,
+        old.folder.display(),
+        new.number,
+        new.url,
+    );
+    let old = json!({ "number": old.number, "url": old.url.as_str(), "treeSize": last.tree_size });
+    object.insert("old".to_owned(), old);
+    let new = json!({ "number": new.number, "url": new.url.as_str() });
+    object.insert("new".to_owned(), new);
+    Ok((text, Value::Object(object)))
+}
+
+/// What changes for clients after the shards have changed.
+async fn client_files(
+    opened: &Opened,
+    write: bool,
+) -> anyhow::Result<(String, serde_json::Map<String, Value>)> {
+    let Opened { data, settings, .. } = opened;
+    // What the next start will find.
     let mut birth = Birth::find(data, settings)?.context("the birth record is gone")?;
     let keys = provision(data, &mut birth, provider(), &OsRandom).await?;
     let config = log_trust_config(settings, &keys)?;
-    if args.write {
+    if write {
         write_client_files(data, &config)?;
     }
     let trusted: Value = serde_json::from_str(&config.trusted_root.to_json())?;
@@ -191,31 +223,21 @@ async fn rotate(opened: &Opened, args: &RotateArgs) -> anyhow::Result<(String, V
         tlogs.cloned().unwrap_or_default(),
         logs.cloned().unwrap_or_default(),
     );
-    let done = if args.write {
+    let done = if write {
         "The files in client/ say so already; hand them out."
     } else {
         "The next start writes them into client/; --write does it now."
     };
     let text = format!(
-        "shard {} ({}) is frozen at {} entries, in {}\nshard {} takes entries at {}\n\n\
-         trusted_root.json, \"tlogs\":\n{:#}\n\nsigning_config.json, \"rekorTlogUrls\":\n{:#}\n\n{done}",
-        old.number,
-        old.url,
-        last.tree_size,
-        old.folder.display(),
-        new.number,
-        new.url,
-        tlogs,
-        logs,
+        "trusted_root.json, \"tlogs\":\n{tlogs:#}\n\nsigning_config.json, \"rekorTlogUrls\":\n\
+         {logs:#}\n\n{done}"
     );
-    let object = json!({
-        "old": { "number": old.number, "url": old.url.as_str(), "treeSize": last.tree_size },
-        "new": { "number": new.number, "url": new.url.as_str(), "since": SystemClock.now().to_string() },
-        "tlogs": tlogs,
-        "rekorTlogUrls": logs,
-        "written": args.write,
-    });
-    Ok((text, object))
+    let object = [
+        ("tlogs".to_owned(), tlogs),
+        ("rekorTlogUrls".to_owned(), logs),
+        ("written".to_owned(), write.into()),
+    ];
+    Ok((text, object.into_iter().collect()))
 }
 
 /// Names on the checkpoint beside the log's own.

@@ -2,7 +2,7 @@
 
 #![expect(clippy::print_stderr, reason = "a program talks to whoever started it")]
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -103,6 +103,21 @@ pub(crate) fn commands(commands: &Commands<'_>, all: bool) {
 /// A code that mail would have carried.
 pub(crate) fn code(address: &str, code: &str) {
     line!("  code for {address}: {code}");
+}
+
+/// How far a long command is, for a person who waits.
+pub(crate) fn progress(done: u64, total: u64) {
+    if std::io::stderr().is_terminal() {
+        let percent = done.saturating_mul(100) / total.max(1);
+        eprint!("\r\u{1b}[K{done} of {total} entries, {percent} %");
+    }
+}
+
+/// The long command is over.
+pub(crate) fn progress_ends() {
+    if std::io::stderr().is_terminal() {
+        eprint!("\r\u{1b}[K");
+    }
 }
 
 /// What was asked for.

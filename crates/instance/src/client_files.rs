@@ -1,6 +1,6 @@
 //! Files for clients: whom to trust, and where to go (authority.md §5.3, §5.4).
 
-use waxseal_crypto::{KeyDetails, SignatureAlgorithm, Signer, Time};
+use waxseal_crypto::{KeyDetails, KeyKind, SignatureAlgorithm, Signer, Time};
 use waxseal_formats::{
     self as formats, CertificateAuthority, ClientTrustConfig, HashAlgorithm, PublicKey, Service,
     ServiceSelector, SigningConfig, TimeRange, Timestamp, TransparencyLogInstance, TrustedRoot,
@@ -123,9 +123,14 @@ fn public_key(signer: &dyn Signer, valid_for: Option<TimeRange>) -> PublicKey {
     }
 }
 
-/// A key that nobody here signs with any more: Ed25519.
+/// A key that nobody here signs with any more.
 fn known_key(key: &waxseal_crypto::PublicKey, valid_for: Option<TimeRange>) -> PublicKey {
-    let details = KeyDetails::of(key, SignatureAlgorithm::Ed25519);
+    let algorithm = match key.kind() {
+        KeyKind::P256 => SignatureAlgorithm::EcdsaP256Sha256,
+        KeyKind::P384 => SignatureAlgorithm::EcdsaP384Sha384,
+        _ => SignatureAlgorithm::Ed25519,
+    };
+    let details = KeyDetails::of(key, algorithm);
     PublicKey {
         raw_bytes: key.spki_der().to_vec(),
         key_details: formats::KeyDetails::new(details.map_or("", |details| details.name)),

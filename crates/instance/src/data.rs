@@ -67,6 +67,8 @@ pub enum Part {
     Shards,
     /// The next shard, while the log is being rotated.
     NextLog,
+    /// A frozen log from elsewhere, while it is copied.
+    Import,
     /// The certificate transparency log's ledger, and below it the tiles.
     CtLog,
     /// The timestamp authority's state.
@@ -74,7 +76,7 @@ pub enum Part {
 }
 
 impl Part {
-    const ALL: [Self; 10] = [
+    const ALL: [Self; 11] = [
         Self::Root,
         Self::Keys,
         Self::Client,
@@ -83,6 +85,7 @@ impl Part {
         Self::Log,
         Self::Shards,
         Self::NextLog,
+        Self::Import,
         Self::CtLog,
         Self::Tsa,
     ];
@@ -97,6 +100,7 @@ impl Part {
             Self::Log => "log",
             Self::Shards => "shards",
             Self::NextLog => "log.next",
+            Self::Import => "log.import",
             Self::CtLog => "ct",
             Self::Tsa => "tsa",
         }
@@ -341,6 +345,15 @@ impl DataDir {
         }
         write::rename(&self.part(Part::Log), &path)?;
         self.complete_rotation()
+    }
+
+    /// Moves a log that was copied to the archived ones.
+    pub(crate) fn archive_import(&self, number: u32) -> Result<(), DataError> {
+        let path = self.make(Part::Shards)?.join(number.to_string());
+        if access::kind(&path)?.is_some() {
+            return Err(DataError::Exists { path });
+        }
+        write::rename(&self.part(Part::Import), &path)
     }
 
     /// The second half of [`Self::archive_log`], if it is still to be done.

@@ -64,7 +64,8 @@ pub use login::{EmailLoginError, Mailbox, OutboxReader, browse_login, email_logi
 pub use provision::{AUTHORITY_LIFETIME, BACKDATE, Keys, ProvisionError, provision};
 pub use router_transport::{Nowhere, RouterTransport};
 pub use shards::{
-    FreezeError, RotateError, Rotated, Shard, ShardError, Shards, freeze_log, log_statistics,
+    FreezeError, Import, ImportError, ImportFrom, ImportKey, Imported, OpenStores, ReadFile,
+    RotateError, Rotated, Shard, ShardError, Shards, freeze_log, import_log, log_statistics,
     log_trust_config, rotate_log,
 };
 pub use url::{InstanceUrl, InstanceUrlError, MAX_HOST};

@@ -3,24 +3,30 @@
 //! ```text
 //! DATA/log/               the shard that takes entries; shard.toml says which, after a rotation
 //! DATA/log.next/          the next one, while a rotation is going on
-//! DATA/shards/<number>/   a shard that is frozen: its tiles, and shard.toml
+//! DATA/shards/<number>/   a shard that is frozen: its tiles, and shard.toml; those that were
+//!                         imported are numbered from 1000
+//! DATA/log.import/        a frozen log from elsewhere, while it is copied
 //! ```
 //!
 //! A shard has a key and a host name of its own: clients know a log by the host of its URL, and two
 //! logs of one name would look like a fork. A frozen shard is its directory: no key is needed to
 //! serve it, and none is used.
 
+mod import;
 mod rotate;
 mod serve;
 
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use waxseal_crypto::{CryptoProvider, PrivateKey, PublicKey, Time, sha256};
+use waxseal_crypto::{CryptoProvider, KeyKind, PrivateKey, PublicKey, Time, sha256};
 use waxseal_tlog::KeyName;
 
 use crate::{DataDir, DataError, InstanceUrl, InstanceUrlError, Part};
 
+pub use import::{
+    Import, ImportError, ImportFrom, ImportKey, Imported, OpenStores, ReadFile, import_log,
+};
 pub use rotate::{
     FreezeError, RotateError, Rotated, freeze_log, log_statistics, log_trust_config, rotate_log,
 };
@@ -29,13 +35,16 @@ pub(crate) use serve::by_host;
 /// What a shard's directory says it is.
 const FILE: &str = "shard.toml";
 
+/// The number of the first shard that comes from elsewhere: far beyond those that were rotated.
+const FIRST_IMPORTED: u32 = 1000;
+
 /// Every shard that there is.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Shards {
     /// The one that takes entries; `None` for the first, which is what the instance was born with.
     pub active: Option<Shard>,
-    /// Those before it, oldest first.
+    /// Those before it, oldest first, and those that were imported.
     pub archived: Vec<Shard>,
 }
 
@@ -122,9 +131,11 @@ impl Shards {
         }
         let folder = data.part(Part::Log);
         let active = read(data, Part::Log, FILE, &folder)?;
-        match (&active, archived.last()) {
+        let rotated = archived.iter().map(|shard: &Shard| shard.number);
+        let last = rotated.filter(|number| *number < FIRST_IMPORTED).max();
+        match (&active, last) {
             (None, Some(_)) => return Err(ShardError::Lost { folder }),
-            (Some(active), last) if active.number != last.map_or(0, |one| one.number) + 1 => {
+            (Some(active), last) if active.number != last.unwrap_or(0) + 1 => {
                 return Err(ShardError::Malformed { folder });
             }
             _ => {}
@@ -192,6 +203,10 @@ impl Shard {
     /// The untruncated key id: `logId.keyId` in its entries.
     pub(crate) fn log_id(&self) -> Option<Vec<u8>> {
         let name = KeyName::new(self.url.host()).ok()?;
+        if self.public_key.kind() != KeyKind::Ed25519 {
+            // rekor-tiles pkg/note: there is no name in the id of an ECDSA key
+            return Some(self.public_key.spki_sha256().to_vec());
+        }
         // rekor-tiles pkg/note: name, newline, 0x01, the key
         let input = [
             name.as_str().as_bytes(),

@@ -44,6 +44,11 @@ fn main() -> ExitCode {
             &[Tool::RekorTiles],
             we_check_rekor_tiles,
         ),
+        trial(
+            "a log of rekor-tiles moves in, and goes on",
+            &[Tool::RekorTiles],
+            rekor_tiles_moves_in,
+        ),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
@@ -87,7 +92,9 @@ fn a_file_server_gives_the_same() -> Result<(), Failed> {
     let _files = Server::start(&mut command, &folder.path().join("log"))?;
     let plain = format!("http://127.0.0.1:{port}");
     wait_until(|| get(&format!("{plain}/checkpoint")).is_ok())?;
-    let names = files_below(&tiles(&instance), Path::new(""));
+    let mut names = files_below(&tiles(&instance), Path::new(""));
+    // The history of checkpoints is no part of the format: what it says is asked for by size.
+    names.retain(|name| name == "checkpoint" || name.starts_with("tile/"));
     assert!(names.iter().any(|name| name.starts_with("tile/entries/")));
     assert!(names.len() >= 6, "{names:?}");
     for name in &names {
@@ -108,41 +115,102 @@ fn a_file_server_gives_the_same() -> Result<(), Failed> {
 }
 
 fn we_check_rekor_tiles() -> Result<(), Failed> {
-    let folder = tempfile::tempdir()?;
-    let provider = waxseal_crypto_aws_lc::provider();
-    let key = provider.generate(SignatureAlgorithm::Ed25519).unwrap();
-    let signer = provider.signer(&key, SignatureAlgorithm::Ed25519).unwrap();
-    let (private, public) = (folder.path().join("log.pem"), folder.path().join("log.pub"));
-    std::fs::write(&private, key.to_pem().as_bytes())?;
-    std::fs::write(&public, signer.public_key().to_pem())?;
-    let (http, grpc, metrics) = (free_port()?, free_port()?, free_port()?);
-    let storage = folder.path().join("rekor");
-    let mut command = Command::new(path(Tool::RekorTiles)?);
-    command
-        .args(["serve", "--hostname", "log.local"])
-        .args(["--checkpoint-interval", "100ms", "--batch-max-age", "50ms"])
-        .args(["--http-port", &http.to_string()])
-        .args(["--grpc-port", &grpc.to_string()])
-        .args(["--http-metrics-port", &metrics.to_string()])
-        .arg("--storage-dir")
-        .arg(&storage)
-        .arg("--signer-filepath")
-        .arg(&private);
-    let _server = Server::start(&mut command, &folder.path().join("rekor.log"))?;
-    let url = format!("http://127.0.0.1:{http}");
-    wait_until(|| get(&format!("{url}/healthz")).is_ok())?;
-    write_entries(&url, ENTRIES)?;
-    let mut fsck = our_fsck(&storage);
-    let said = output(fsck.arg("--json").arg("--key").arg(&public))?;
+    let rekor = RekorTiles::start("log.local")?;
+    write(&rekor.url, &bodies(ENTRIES), 201)?;
+    let mut fsck = our_fsck(&rekor.file("rekor"));
+    let said = output(fsck.arg("--json").arg("--key").arg(rekor.file("log.pub")))?;
     assert!(said.contains("\"treeSize\":300"), "{said}");
     Ok(())
+}
+
+/// Who leaves the other server takes the log along: its entries, its key, its proofs.
+fn rekor_tiles_moves_in() -> Result<(), Failed> {
+    let rekor = RekorTiles::start("127.0.0.1")?;
+    let before = bodies(ENTRIES);
+    write(&rekor.url, &before, 201)?;
+    let mut instance = Instance::start()?;
+    instance.kill();
+    let url = instance.url().replace("localhost", "127.0.0.1");
+    let mut import = Command::new(our("waxseald"));
+    import
+        .args(["log", "import", "--json", "--since", "2025-01-01T00:00:00Z"])
+        .arg("--data")
+        .arg(instance.data())
+        .args(["--url", &url, "--private-key"])
+        .arg(rekor.file("log.pem"))
+        .arg(rekor.file("rekor"));
+    // Nobody else writes to it any more.
+    let rekor = rekor.stop();
+    let said = output(&mut import)?;
+    assert!(said.contains("\"treeSize\":300"), "{said}");
+    instance.restart()?;
+    write(&url, &before, 409)?;
+    write(&url, &bodies(10), 201)?;
+    let mut fsck = our_fsck(Path::new(&url));
+    let said = output(
+        fsck.arg("--json")
+            .arg("--key")
+            .arg(rekor.path().join("log.pub")),
+    )?;
+    assert!(said.contains("\"treeSize\":310"), "{said}");
+    Ok(())
+}
+
+/// A log server that somebody else wrote.
+struct RekorTiles {
+    server: Server,
+    folder: tempfile::TempDir,
+    url: String,
+}
+
+impl RekorTiles {
+    /// Starts one on a directory of its own: `rekor`, and `log.pem` and `log.pub` beside it.
+    fn start(name: &str) -> Result<Self, Failed> {
+        let folder = tempfile::tempdir()?;
+        let file = |name: &str| folder.path().join(name);
+        let provider = waxseal_crypto_aws_lc::provider();
+        let key = provider.generate(SignatureAlgorithm::Ed25519).unwrap();
+        let signer = provider.signer(&key, SignatureAlgorithm::Ed25519).unwrap();
+        std::fs::write(file("log.pem"), key.to_pem().as_bytes())?;
+        std::fs::write(file("log.pub"), signer.public_key().to_pem())?;
+        let (http, grpc, metrics) = (free_port()?, free_port()?, free_port()?);
+        let mut command = Command::new(path(Tool::RekorTiles)?);
+        command
+            .args(["serve", "--hostname", name])
+            .args(["--checkpoint-interval", "100ms", "--batch-max-age", "50ms"])
+            .args(["--http-port", &http.to_string()])
+            .args(["--grpc-port", &grpc.to_string()])
+            .args(["--http-metrics-port", &metrics.to_string()])
+            .arg("--storage-dir")
+            .arg(file("rekor"))
+            .arg("--signer-filepath")
+            .arg(file("log.pem"));
+        let server = Server::start(&mut command, &file("rekor.log"))?;
+        let url = format!("http://127.0.0.1:{http}");
+        wait_until(|| get(&format!("{url}/healthz")).is_ok())?;
+        Ok(Self {
+            server,
+            folder,
+            url,
+        })
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Ends the server; its directory stays.
+    fn stop(self) -> tempfile::TempDir {
+        drop(self.server);
+        self.folder
+    }
 }
 
 /// An instance whose log has more than one tile, all of it written out.
 fn written() -> Result<Instance, Failed> {
     let instance = Instance::start()?;
     // One entry is there from the beginning.
-    write_entries(&instance.url(), ENTRIES - 1)?;
+    write(&instance.url(), &bodies(ENTRIES - 1), 201)?;
     let size = format!("\n{ENTRIES}\n");
     wait_until(|| {
         let text = std::fs::read_to_string(tiles_file(&instance, "checkpoint"));
@@ -180,14 +248,18 @@ fn path(tool: Tool) -> Result<PathBuf, String> {
     tool.path().map_err(|unavailable| unavailable.0)
 }
 
-/// Appends entries, some at a time: each answer waits for a checkpoint.
-fn write_entries(url: &str, count: usize) -> Result<(), Failed> {
+/// Entries of one key.
+fn bodies(count: usize) -> Vec<Vec<u8>> {
     let provider = waxseal_crypto_aws_lc::provider();
     let algorithm = SignatureAlgorithm::EcdsaP256Sha256;
     let key = provider.generate(algorithm).unwrap();
     let signer = provider.signer(&key, algorithm).unwrap();
+    (0..count).map(|number| body(&*signer, number)).collect()
+}
+
+/// Submits entries, some at a time: each answer waits for a checkpoint.
+fn write(url: &str, bodies: &[Vec<u8>], expected: u16) -> Result<(), Failed> {
     let target: waxseal_transport::Url = format!("{url}/api/v2/log/entries").parse()?;
-    let bodies: Vec<_> = (0..count).map(|number| body(&*signer, number)).collect();
     let transport = Arc::new(ReqwestTransport::builder().build()?);
     block_on(async {
         for some in bodies.chunks(64) {
@@ -200,8 +272,9 @@ fn write_entries(url: &str, count: usize) -> Result<(), Failed> {
             }
             while let Some(written) = writes.join_next().await {
                 let answer = written??;
-                if answer.status != 201 {
-                    return Err(Failed::from(answer.excerpt().as_str().to_owned()));
+                if answer.status != expected {
+                    let text = format!("{}: {}", answer.status, answer.excerpt().as_str());
+                    return Err(Failed::from(text));
                 }
             }
         }

@@ -10,6 +10,9 @@ Examples:
   waxseald log freeze
   # a new shard under a host name of its own, which reaches this instance
   waxseald log rotate --url https://log2.sig.example.com --write
+  # a log that another server kept until now
+  waxseald log import /srv/rekor --key rekor.pub \\
+      --url https://rekor.example.com --since 2025-01-01T00:00:00Z
 
 Exit codes: 0 done · 1 not done · 2 usage";
 
@@ -49,6 +52,11 @@ pub(crate) enum LogCommand {
     Freeze,
     /// Ends it, and begins a new shard with a key and a host name of its own
     Rotate(RotateArgs),
+    /// Takes a log from elsewhere in, checked entry by entry
+    ///
+    /// With its public key it is kept, frozen, for verifiers. With its private key it goes on here,
+    /// and nowhere else: it becomes the shard that takes entries.
+    Import(ImportArgs),
 }
 
 /// `waxseald log rotate`
@@ -57,6 +65,35 @@ pub(crate) struct RotateArgs {
     /// URL of the new shard: scheme, and a host that no shard had before
     #[arg(long, value_name = "URL")]
     pub(crate) url: String,
+
+    /// Write the clients' files too; else the next start does
+    #[arg(long)]
+    pub(crate) write: bool,
+}
+
+/// `waxseald log import`
+#[derive(Debug, Clone, clap::Args)]
+#[command(group = clap::ArgGroup::new("keys").required(true))]
+pub(crate) struct ImportArgs {
+    /// The log: a directory in the layout of tlog-tiles, or its URL
+    #[arg(value_name = "DIR|URL")]
+    pub(crate) log: String,
+
+    /// Its public key (PEM)
+    #[arg(long, value_name = "FILE", group = "keys")]
+    pub(crate) key: Option<PathBuf>,
+
+    /// Its private key (PEM, Ed25519): no other server may write it any more
+    #[arg(long, value_name = "FILE", group = "keys")]
+    pub(crate) private_key: Option<PathBuf>,
+
+    /// By which URL clients know it; its host is the log's name
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: String,
+
+    /// Since when its entries count, as its trusted root says (RFC 3339)
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: String,
 
     /// Write the clients' files too; else the next start does
     #[arg(long)]

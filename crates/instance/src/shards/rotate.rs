@@ -29,6 +29,12 @@ pub enum RotateError {
         /// As asked.
         url: InstanceUrl,
     },
+    /// An import was begun, and its log would become the new shard under another name.
+    #[error("an import was begun in {}: finish it, or remove that folder", folder.display())]
+    ImportBegun {
+        /// Where.
+        folder: std::path::PathBuf,
+    },
     /// The log cannot be opened.
     #[error(transparent)]
     Compose(#[from] Box<ComposeError>),
@@ -86,19 +92,44 @@ pub async fn rotate_log(
     world: &World,
     url: InstanceUrl,
 ) -> Result<Rotated, RotateError> {
-    let shards = &keys.shards;
-    let old_url = keys.log_url(settings).clone();
-    let mut taken = shards
-        .archived
-        .iter()
-        .map(|shard| &shard.url)
-        .chain([&old_url]);
+    check_host(settings, keys, &url)?;
+    let next = data.part(Part::NextLog);
+    if next.join("tiles").exists() {
+        return Err(RotateError::ImportBegun { folder: next });
+    }
+    rotate_to(data, settings, keys, stores, world, url, None).await
+}
+
+/// A shard has a host of its own, and speaks as the instance does.
+pub(super) fn check_host(
+    settings: &Settings,
+    keys: &Keys,
+    url: &InstanceUrl,
+) -> Result<(), RotateError> {
+    let archived = keys.shards.archived.iter().map(|shard| &shard.url);
+    let mut taken = archived.chain([keys.log_url(settings)]);
     if taken.any(|other| other.host() == url.host()) {
-        return Err(RotateError::HostTaken { url });
+        return Err(RotateError::HostTaken { url: url.clone() });
     }
     if url.is_https() != settings.url.is_https() {
-        return Err(RotateError::OtherScheme { url });
+        return Err(RotateError::OtherScheme { url: url.clone() });
     }
+    Ok(())
+}
+
+/// The same for a next shard that may be there already; its entries count since `valid_from`, or
+/// since now.
+pub(super) async fn rotate_to(
+    data: &DataDir,
+    settings: &Settings,
+    keys: &Keys,
+    stores: LogStores,
+    world: &World,
+    url: InstanceUrl,
+    valid_from: Option<Time>,
+) -> Result<Rotated, RotateError> {
+    let shards = &keys.shards;
+    let old_url = keys.log_url(settings).clone();
     let meter = Meter::new();
     let parts = log_parts(settings, keys, stores, world, &meter);
     let (config, context) = parts.map_err(Box::new)?;
@@ -113,7 +144,7 @@ pub async fn rotate_log(
         frozen_at: Some(now),
         folder: data.part(Part::Shards).join(number.to_string()),
     };
-    let new = prepare(data, world, number + 1, url, now)?;
+    let new = prepare(data, world, number + 1, url, valid_from.unwrap_or(now))?;
     let record = old.encode()?;
     data.replace(Part::Log, FILE, &record)
         .map_err(ShardError::from)?;
@@ -204,7 +235,7 @@ fn prepare(
     world: &World,
     number: u32,
     url: InstanceUrl,
-    now: Time,
+    valid_from: Time,
 ) -> Result<Shard, RotateError> {
     let algorithm = SignatureAlgorithm::Ed25519;
     let file = key_file(number);
@@ -234,7 +265,7 @@ fn prepare(
         number,
         url,
         public_key: signer.public_key().clone(),
-        valid_from: now,
+        valid_from,
         frozen_at: None,
         folder: data.part(Part::NextLog),
     };

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use waxseal_crypto_aws_lc::{OsRandom, SystemClock, provider};
 use waxseal_formats::ClientTrustConfig;
+use waxseal_serve::BoxError;
 use waxseal_store_embedded::{LogLedger, LogObjects};
 use waxseal_tlog::{Checkpoint, LogKey, NoteKey, SignatureKind, SignedNote};
 
@@ -209,4 +210,178 @@ async fn lost_malformed_and_key() {
     assert!(matches!(refused().await, ShardError::Key { .. }));
     fs::remove_file(&key).unwrap();
     assert!(matches!(refused().await, ShardError::Key { .. }));
+}
+
+/// What a log from elsewhere looks like.
+struct Foreign {
+    site: Site,
+    public: PublicKey,
+    private: PrivateKey,
+}
+
+const FOREIGN: &str = "http://127.0.0.1:8383";
+
+impl Foreign {
+    /// A log of one entry, on a site of its own.
+    async fn new() -> Self {
+        let site = Site::new();
+        let rotated = site.rotate(FOREIGN).await.unwrap();
+        let opened = site.open().await;
+        let stores = stores(&opened.data.part(Part::Log));
+        let Opened { settings, keys, .. } = &opened;
+        freeze_log(settings, keys, stores, &world()).await.unwrap();
+        drop(opened);
+        let pem = fs::read_to_string(site.root.join("keys/log-2.key.pem")).unwrap();
+        Self {
+            site,
+            public: rotated.new.public_key,
+            private: PrivateKey::from_pem(&pem).unwrap(),
+        }
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.site.root.join("log/tiles").join(name)
+    }
+
+    async fn import(&self, to: &Site, url: &str, key: ImportKey) -> Result<Imported, ImportError> {
+        let opened = to.open().await;
+        opened.data.make(Part::Log).unwrap();
+        let import = Import {
+            url: InstanceUrl::parse(url).unwrap(),
+            key,
+            valid_from: Time::from_unix(1_700_000_000).unwrap(),
+        };
+        let read =
+            |name: String| -> waxseal_transport::BoxFuture<'_, Result<Option<Vec<u8>>, BoxError>> {
+                let read = match fs::read(self.file(&name)) {
+                    Ok(bytes) => Ok(Some(bytes)),
+                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+                    Err(error) => Err(error.into()),
+                };
+                Box::pin(async move { read })
+            };
+        let from = ImportFrom {
+            read: &read,
+            open: &|folder| Ok(stores(folder)),
+            progress: &|done, total| assert!(done <= total),
+        };
+        let Opened {
+            data,
+            settings,
+            keys,
+        } = &opened;
+        import_log(data, settings, keys, &world(), import, from).await
+    }
+
+    /// With its public key, into a new site.
+    async fn check(&self, url: &str, key: &PublicKey) -> ImportError {
+        let key = ImportKey::Public(key.clone());
+        self.import(&Site::new(), url, key).await.unwrap_err()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_from_elsewhere_is_kept() {
+    let (foreign, to) = (Foreign::new().await, Site::new());
+    let key = ImportKey::Public(foreign.public.clone());
+    let imported = foreign.import(&to, FOREIGN, key).await.unwrap();
+    assert_eq!((imported.tree_size, imported.shard.number), (1, 1000));
+    let config = to.config().await;
+    assert_eq!(config.trusted_root.tlogs.len(), 2);
+    check_last(&config, 0, &to.root.join("shards/1000/tiles"));
+    // Entries go where they went.
+    assert_eq!(
+        config.signing_config.log_urls[0].url,
+        "http://localhost:8383"
+    );
+    for name in ["checkpoint", "tile/0/000.p/1", "tile/entries/000.p/1"] {
+        let kept = fs::read(to.root.join("shards/1000/tiles").join(name)).unwrap();
+        assert_eq!(kept, fs::read(foreign.file(name)).unwrap(), "{name}");
+    }
+    // It is there now; and the instance's own log can be rotated beside it.
+    let key = ImportKey::Public(foreign.public.clone());
+    let error = foreign.import(&to, FOREIGN, key).await.unwrap_err();
+    assert!(matches!(
+        error,
+        ImportError::Rotate(RotateError::HostTaken { .. })
+    ));
+    assert_eq!(to.rotate("http://[::1]:8383").await.unwrap().new.number, 2);
+    assert_eq!(to.config().await.trusted_root.tlogs.len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_from_elsewhere_goes_on() {
+    let (foreign, to) = (Foreign::new().await, Site::new());
+    let key = ImportKey::Private(foreign.private.clone());
+    let imported = foreign.import(&to, FOREIGN, key).await.unwrap();
+    assert_eq!((imported.tree_size, imported.shard.number), (1, 2));
+    let config = to.config().await;
+    assert_eq!(config.signing_config.log_urls[0].url, FOREIGN);
+    check_last(&config, 0, &to.root.join("shards/1/tiles"));
+    check_last(&config, 1, &to.root.join("log/tiles"));
+    // It is a log like any other: it starts, and takes entries.
+    let opened = to.open().await;
+    let stores = stores(&opened.data.part(Part::Log));
+    let log = log_statistics(&opened.settings, &opened.keys, stores, &world()).await;
+    let log = log.unwrap();
+    assert_eq!((log.committed, log.is_frozen), (1, false));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_not_the_log_is_not_imported() {
+    let foreign = Foreign::new().await;
+    let other = Foreign::new().await;
+    // checkpoint
+    let error = foreign.check(FOREIGN, &other.public).await;
+    assert!(matches!(error, ImportError::Checkpoint { .. }), "{error:?}");
+    let error = foreign.check("http://[::1]:8383", &foreign.public).await;
+    assert!(matches!(error, ImportError::Checkpoint { .. }), "{error:?}");
+    // replica: the entries of another log of that size
+    let bundle = foreign.file("tile/entries/000.p/1");
+    let honest = fs::read(&bundle).unwrap();
+    fs::copy(other.file("tile/entries/000.p/1"), &bundle).unwrap();
+    let error = foreign.check(FOREIGN, &foreign.public).await;
+    assert!(matches!(error, ImportError::Replica(_)), "{error:?}");
+    // bundle
+    fs::write(&bundle, &honest[..honest.len() - 1]).unwrap();
+    let error = foreign.check(FOREIGN, &foreign.public).await;
+    assert!(matches!(error, ImportError::Bundle { .. }), "{error:?}");
+    // missing
+    fs::remove_file(&bundle).unwrap();
+    let error = foreign.check(FOREIGN, &foreign.public).await;
+    assert!(matches!(error, ImportError::Missing { .. }), "{error:?}");
+    // unreadable
+    fs::create_dir(&bundle).unwrap();
+    let error = foreign.check(FOREIGN, &foreign.public).await;
+    assert!(matches!(error, ImportError::Unreadable { .. }), "{error:?}");
+    fs::remove_dir(&bundle).unwrap();
+    fs::write(&bundle, &honest).unwrap();
+    // note
+    fs::write(foreign.file("checkpoint"), "127.0.0.1\n").unwrap();
+    let error = foreign.check(FOREIGN, &foreign.public).await;
+    assert!(matches!(error, ImportError::Note(_)), "{error:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_import_that_was_stopped_goes_on_and_nothing_else_does() {
+    let (foreign, to) = (Foreign::new().await, Site::new());
+    let bundle = foreign.file("tile/entries/000.p/1");
+    let aside = foreign.file("aside");
+    fs::rename(&bundle, &aside).unwrap();
+    let key = || ImportKey::Private(foreign.private.clone());
+    foreign.import(&to, FOREIGN, key()).await.unwrap_err();
+    // import_begun: a rotation would give that log another name.
+    let error = to.rotate("http://[::1]:8383").await.unwrap_err();
+    assert!(matches!(error, RotateError::ImportBegun { .. }));
+    // key_taken: another log does not take its place.
+    let other = Foreign::new().await;
+    let error = other
+        .import(&to, FOREIGN, ImportKey::Private(other.private.clone()))
+        .await;
+    assert!(matches!(error, Err(ImportError::KeyTaken { .. })));
+    fs::rename(&aside, &bundle).unwrap();
+    assert_eq!(
+        foreign.import(&to, FOREIGN, key()).await.unwrap().tree_size,
+        1
+    );
 }
