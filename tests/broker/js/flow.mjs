@@ -93,16 +93,6 @@ async function inspect(page, name) {
   }
 }
 
-const deviceVerifier = randomBytes(32).toString('base64url');
-
-/** A form that a device sends, and the answer, whatever its status. */
-async function fromDevice(path, form) {
-  const answer = await fetch(`${setup.issuer}/${path}`, {
-    method: 'POST', body: new URLSearchParams(form),
-  });
-  return answer.json();
-}
-
 /** A program that logs somebody in, as sigstore clients do: it listens for the redirect. */
 async function program() {
   const verifier = randomBytes(32).toString('base64url');
@@ -402,42 +392,6 @@ const flows = {
     client.close();
   },
 
-  async device() {
-    const asked = await fromDevice('device/code', {
-      client_id: 'sigstore', scope: 'openid email', code_challenge_method: 'S256',
-      code_challenge: createHash('sha256').update(deviceVerifier).digest('base64url'),
-    });
-    const poll = () => fromDevice('token', {
-      grant_type: 'urn:ietf:params:oauth:grant-type:device_code',
-      device_code: asked.device_code, code_verifier: deviceVerifier,
-    });
-    const page = await person();
-    await page.goto(asked.verification_uri);
-    await inspect(page, 'empty');
-    await page.getByLabel(/Code from the device/).fill('BBBB-BBBB');
-    await press(page, 'Continue');
-    assert.match(await alert(page), /No device waits/);
-    await inspect(page, 'unknown');
-    await page.goto(asked.verification_uri_complete);
-    assert.equal(await page.getByLabel(/Code from the device/).inputValue(), asked.user_code);
-    await inspect(page, 'compare');
-    assert.equal((await poll()).error, 'authorization_pending');
-    await press(page, 'Continue');
-    assert.equal(await heading(page), 'Who asks?');
-    await inspect(page, 'who');
-    await press(page, /I started this/);
-    await enterAddress(page);
-    await enterCode(page, await mailed());
-    assert.equal(await heading(page), 'You are logged in');
-    await inspect(page, 'done');
-    assert.ok((await poll()).id_token);
-    // The code is used up.
-    await page.goto(asked.verification_uri_complete);
-    await press(page, 'Continue');
-    assert.match(await alert(page), /waits no longer/);
-    await inspect(page, 'over');
-  },
-
   async two_tabs() {
     // Two log-ins in one browser, finished crosswise.
     const clients = [await program(), await program()];
@@ -520,6 +474,11 @@ Object.assign(flows, {
     const tokens = await codes.poll();
     assert.equal(claims(tokens.id_token).email, 'you@example.com');
     assert.equal((await codes.poll()).error, 'invalid_grant');
+    // The shown code is used up too.
+    await page.goto(codes.verification_uri_complete);
+    await press(page, 'Continue');
+    assert.match(await alert(page), /waits no longer/);
+    await inspect(page, 'over');
   },
 
   async device_typed() {

@@ -179,6 +179,45 @@ impl Visitor {
         Err("redirects without an end".to_owned())
     }
 
+    /// Follows redirects wherever on this machine they lead; every place on the way.
+    ///
+    /// # Errors
+    /// If nobody answers.
+    pub async fn roam(&mut self, mut page: Page) -> Result<(Page, Vec<Url>), String> {
+        let mut places = Vec::new();
+        while let Some(next) = page.location() {
+            if places.len() > 20 {
+                return Err("redirects without an end".to_owned());
+            }
+            places.push(next.clone());
+            page = self.send(Request::get(next)).await?;
+        }
+        Ok((page, places))
+    }
+
+    /// Sends the first form of a page with these fields changed, without following.
+    ///
+    /// # Errors
+    /// If the page has no form, or nobody answers.
+    pub async fn send_form(
+        &mut self,
+        page: &Page,
+        changes: &[(&str, &str)],
+    ) -> Result<Page, String> {
+        let (action, mut fields) = page
+            .form_with(|_| true)
+            .ok_or_else(|| format!("no form in {}: {}", page.status, page.body))?;
+        for (name, value) in changes {
+            fields.insert((*name).to_owned(), (*value).to_owned());
+        }
+        let url = page.url.join(&action).map_err(|error| error.to_string())?;
+        let pairs: Vec<_> = fields
+            .iter()
+            .map(|(n, v)| (n.as_str(), v.as_str()))
+            .collect();
+        self.post(url.as_str(), &pairs).await
+    }
+
     /// Gets a URL, and follows.
     ///
     /// # Errors
@@ -283,6 +322,16 @@ impl Page {
             tags(form, "<input")
                 .any(|tag| value(tag, "name") == field && value(tag, "type") != "hidden")
         })
+    }
+
+    /// The first link to a path that ends like this, its query left aside.
+    #[must_use]
+    pub fn link(&self, end: &str) -> Option<String> {
+        let mut links = tags(&self.body, "<a").filter_map(|tag| {
+            let url = self.url.join(&value(tag, "href")).ok()?;
+            url.path().ends_with(end).then(|| url.to_string())
+        });
+        links.next()
     }
 
     /// The value of a field that is shown to be copied.

@@ -1,5 +1,5 @@
-//! Secrets that turn up nowhere: a mailed code, an authorization code, tokens, cookies, the mail
-//! server's password, in the log at its most talkative, in metrics, in pages that refuse, on the
+//! Secrets that turn up nowhere: a mailed code, an authorization code, a device's code, a provider's
+//! code, tokens, cookies, a client secret, the mail server's password, in the log at its most talkative, in metrics, in pages that refuse, on the
 //! command line, in the store, in a core file (S-56).
 
 #![allow(
@@ -16,7 +16,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::json;
-use waxseal_tests_broker::{Attempt, Letters, MailServer, Page, REDIRECT, Visitor};
+use url::Url;
+use waxseal_tests_broker::{
+    Attempt, CLIENT_SECRET, Letters, MailServer, Page, REDIRECT, Upstream, Visitor,
+};
 use waxseal_tests_interop::{Instance, Setup, Tool, block_on, free_port, our, trial};
 
 /// Not the address of the examples that the greeting prints.
@@ -26,7 +29,11 @@ const PASSWORD: &str = "CANARY-password-of-the-mail-server";
 
 fn main() -> ExitCode {
     let trials = vec![
-        trial("secrets turn up nowhere", &[Tool::PythonParts], nowhere),
+        trial(
+            "secrets turn up nowhere",
+            &[Tool::PythonParts, Tool::NodeParts],
+            nowhere,
+        ),
         Trial::test("no core file is left", no_core),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
@@ -64,19 +71,17 @@ impl Canaries {
     fn found(&self) -> Vec<String> {
         let mut found = Vec::new();
         for (place, text) in &self.texts {
+            // A secret is ASCII, so bytes that are no text around it do not hide it.
+            let text = String::from_utf8_lossy(text);
             for (name, secret) in &self.secrets {
                 let encoded = STANDARD.encode(secret);
-                for form in [
+                let forms = [
                     secret.as_str(),
                     &grouped(secret),
                     encoded.trim_end_matches('='),
-                ] {
-                    if text
-                        .windows(form.len())
-                        .any(|window| window == form.as_bytes())
-                    {
-                        found.push(format!("{name} in {place}"));
-                    }
+                ];
+                if forms.iter().any(|form| text.contains(form)) {
+                    found.push(format!("{name} in {place}"));
                 }
             }
         }
@@ -100,11 +105,18 @@ fn nowhere() -> Result<(), Failed> {
     let password = server.folder().join("password");
     std::fs::write(&password, PASSWORD)?;
     std::fs::set_permissions(&password, std::fs::Permissions::from_mode(0o600))?;
+    let secret = server.folder().join("client-secret");
+    std::fs::write(&secret, CLIENT_SECRET)?;
+    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600))?;
+    let upstream = free_port()?;
     let mut setup = Setup::default();
     setup.config = format!(
-        "[smtp]\nhost = \"localhost\"\nport = {}\nfrom = \"sigstore@example.com\"\n\
+        "[[connectors]]\ntype = \"oidc\"\nissuer = \"http://localhost:{upstream}\"\n\
+         client_id = \"waxseal\"\nclient_secret_file = \"{}\"\n\
+         [smtp]\nhost = \"localhost\"\nport = {}\nfrom = \"sigstore@example.com\"\n\
          allow_domains = [\"example.com\"]\nusername = \"sigstore\"\npassword_file = \"{}\"\n\
          [log]\nfilter = \"trace\"\nformat = \"json\"\n",
+        secret.display(),
         server.port(),
         password.display()
     );
@@ -113,7 +125,16 @@ fn nowhere() -> Result<(), Failed> {
     let instance = Instance::start_with(setup)?;
     let mut canaries = Canaries::default();
     canaries.secret("the mail server's password", PASSWORD);
-    block_on(log_in(&instance, &mut canaries))?;
+    canaries.secret("the broker's secret at the provider", CLIENT_SECRET);
+    let redirect = format!("{}/callback/oidc", instance.issuer());
+    let _provider = Upstream::start(upstream, &redirect)?;
+    let letters = Letters::new(instance.mailbox());
+    block_on(async {
+        log_in(&instance, &letters, &mut canaries).await?;
+        let provider = format!("http://localhost:{upstream}");
+        log_in_above(&instance, &provider, &mut canaries).await?;
+        log_in_on_a_device(&instance, &letters, &mut canaries).await
+    })?;
 
     let printed = instance.printed();
     assert!(
@@ -131,16 +152,14 @@ fn nowhere() -> Result<(), Failed> {
         "the environment",
         &std::fs::read(format!("/proc/{id}/environ"))?,
     );
-    for name in ["broker/state.redb", "waxseald.toml"] {
-        let path = instance.data().join(name);
-        if path.exists() {
-            canaries.text(name, &std::fs::read(path)?);
+    for folder in ["broker", "client"] {
+        for entry in std::fs::read_dir(instance.data().join(folder))? {
+            let path = entry?.path();
+            canaries.text(&path.display().to_string(), &std::fs::read(&path)?);
         }
     }
-    for entry in std::fs::read_dir(instance.data().join("client"))? {
-        let path = entry?.path();
-        canaries.text(&path.display().to_string(), &std::fs::read(&path)?);
-    }
+    let audit = std::fs::read_to_string(instance.data().join("broker/audit.jsonl"))?;
+    assert!(audit.lines().count() > 3, "audit lines: {audit}");
     let places = canaries.texts.len();
     assert!(
         places > 15 && canaries.secrets.len() > 10,
@@ -156,13 +175,18 @@ fn nowhere() -> Result<(), Failed> {
 }
 
 /// A log-in with every mistake that a page answers, and every secret that there is.
-async fn log_in(instance: &Instance, canaries: &mut Canaries) -> Result<(), String> {
-    let letters = Letters::new(instance.mailbox());
+async fn log_in(
+    instance: &Instance,
+    letters: &Letters,
+    canaries: &mut Canaries,
+) -> Result<(), String> {
     let issuer = instance.issuer();
     let mut visitor = Visitor::new()?;
     let attempt = Attempt::new(&issuer)?;
     canaries.secret("the verifier", &attempt.verifier);
-    let page = visitor.visit(&attempt.url()).await?;
+    let page = visitor
+        .visit(&attempt.url_with(&[("connector_id", &issuer)]))
+        .await?;
     for (_, cookie) in visitor.cookies() {
         canaries.secret("a cookie", &cookie);
     }
@@ -279,6 +303,119 @@ async fn log_in(instance: &Instance, canaries: &mut Canaries) -> Result<(), Stri
         let page = visitor.get(&format!("{}{path}", instance.url())).await?;
         canaries.text(path, page.body.as_bytes());
     }
+    Ok(())
+}
+
+/// A log-in at the provider above, its answer brought twice and by a stranger.
+async fn log_in_above(
+    instance: &Instance,
+    provider: &str,
+    canaries: &mut Canaries,
+) -> Result<(), String> {
+    let issuer = instance.issuer();
+    let mut visitor = Visitor::new()?;
+    let attempt = Attempt::new(&issuer)?;
+    let url = attempt.url_with(&[("connector_id", provider)]);
+    let begun = visitor.get(&url).await?;
+    let (page, places) = visitor.roam(begun).await?;
+    let asked = places
+        .iter()
+        .find(|url| url.path() == "/auth" && url.as_str().starts_with(provider));
+    for name in ["state", "nonce"] {
+        let value = asked.and_then(|url| parameter(url, name));
+        canaries.secret(
+            &format!("the {name} at the provider"),
+            &value.ok_or("no request")?,
+        );
+    }
+    let form = [("login", "canary"), ("password", "any")];
+    let answer = visitor.send_form(&page, &form).await?;
+    let (page, _) = visitor.roam(answer).await?;
+    let answer = visitor.send_form(&page, &[]).await?;
+    let resumed = answer.location().ok_or(answer.body)?;
+    let answer = visitor.get(resumed.as_str()).await?;
+    let callback = answer.location().ok_or(answer.body)?;
+    let code = parameter(&callback, "code").ok_or("no code of the provider")?;
+    canaries.secret("the provider's code", &code);
+    let stolen = Visitor::new()?.get(callback.as_str()).await?;
+    canaries.refusal("the provider's answer to a stranger", &stolen);
+    let answer = visitor.get(callback.as_str()).await?;
+    let (page, _) = visitor.roam(answer).await?;
+    let granted = visitor.send_form(&page, &[]).await?;
+    let code = granted.parameter("code").ok_or(granted.body)?;
+    canaries.secret("the code after the provider", &code);
+    let again = visitor.get(callback.as_str()).await?;
+    canaries.refusal("the provider's answer again", &again);
+    let tokens = visitor.exchange(&attempt, &code).await?.json();
+    let token = tokens.get("id_token").and_then(|token| token.as_str());
+    canaries.secret("the ID token after the provider", token.ok_or("no token")?);
+    Ok(())
+}
+
+fn parameter(url: &Url, name: &str) -> Option<String> {
+    let mut pairs = url.query_pairs();
+    let found = pairs.find(|(known, _)| known == name);
+    found.map(|(_, value)| value.into_owned())
+}
+
+/// A device that is told to wait, and gets its tokens.
+async fn log_in_on_a_device(
+    instance: &Instance,
+    letters: &Letters,
+    canaries: &mut Canaries,
+) -> Result<(), String> {
+    const OTHER: &str = "canary-device@example.com";
+    let issuer = instance.issuer();
+    let attempt = Attempt::new(&issuer)?;
+    canaries.secret("the device's verifier", &attempt.verifier);
+    let parameters = attempt.parameters();
+    let challenge = parameters.iter().find(|(name, _)| name == "code_challenge");
+    let (_, challenge) = challenge.ok_or("no challenge")?;
+    let form = [
+        ("client_id", "sigstore"),
+        ("scope", "openid email"),
+        ("code_challenge", challenge),
+        ("code_challenge_method", "S256"),
+    ];
+    let mut device = Visitor::new()?;
+    let codes = device.post(&format!("{issuer}/device/code"), &form).await?;
+    let codes = codes.json();
+    let text = |name: &str| codes.get(name).and_then(|v| v.as_str()).map(str::to_owned);
+    let device_code = text("device_code").ok_or("no device code")?;
+    let user_code = text("user_code").ok_or("no user code")?;
+    let link = text("verification_uri_complete").ok_or("no link")?;
+    canaries.secret("the device's code", &device_code);
+    canaries.secret("the code that the device shows", &user_code);
+    let poll = [
+        ("grant_type", "urn:ietf:params:oauth:grant-type:device_code"),
+        ("client_id", "sigstore"),
+        ("device_code", device_code.as_str()),
+        ("code_verifier", attempt.verifier.as_str()),
+    ];
+    let token = format!("{issuer}/token");
+    let waiting = device.post(&token, &poll).await?;
+    canaries.refusal("a device that waits", &waiting);
+    let fast = device.post(&token, &poll).await?;
+    canaries.refusal("a device in a hurry", &fast);
+    let mut visitor = Visitor::new()?;
+    let page = visitor.visit(&link).await?;
+    let page = visitor.fill(&page, "user_code", &user_code).await?;
+    let page = visitor.press(&page, "answer", "continue").await?;
+    // The choice: by e-mail.
+    let page = match page.link("/auth/email") {
+        Some(url) => visitor.visit(&url).await?,
+        None => page,
+    };
+    let page = visitor.fill(&page, "email", OTHER).await?;
+    let code = letters.code(OTHER).await.ok_or("no mail")?;
+    canaries.secret("the code mailed for the device", &code);
+    visitor.fill(&page, "code", &code).await?;
+    // It was told to slow down.
+    tokio::time::sleep(Duration::from_secs(11)).await;
+    let tokens = device.post(&token, &poll).await?.json();
+    let token_of = |name: &str| tokens.get(name).and_then(|token| token.as_str());
+    let id_token = token_of("id_token").ok_or_else(|| tokens.to_string())?;
+    canaries.secret("the device's ID token", id_token);
     Ok(())
 }
 

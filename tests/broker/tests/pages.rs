@@ -34,8 +34,6 @@ const FLOWS: &[(&str, Kind)] = &[
     ("bad_address", Kind::Outbox),
     ("bad_requests", Kind::Outbox),
     ("too_many", Kind::Mail),
-    ("device", Kind::Outbox),
-    ("device", Kind::PublicMail),
     ("two_tabs", Kind::Outbox),
     ("device", Kind::Outbox),
     ("device", Kind::PublicMail),
