@@ -75,22 +75,26 @@ impl CodeMail {
     }
 
     fn text(&self) -> String {
+        // Short lines are sent as they are; longer ones would be broken up and marked by `=`.
         let peer = self
             .peer
-            .map_or_else(String::new, |address| format!(" from {address}"));
+            .map_or_else(String::new, |address| format!(",\nfrom {address}"));
         // Whoever is talked out of such a code gives away more than one log-in.
         let tied = self.account.as_ref().map_or_else(String::new, |label| {
             let label: String = label.chars().filter(|c| !c.is_control()).collect();
             format!(
-                "It ties this address to an account at {label}: from then on that account signs in\n\
-                 your name, and no code is asked for again. Type it only if the account is yours.\n\n"
+                "It ties this address to an account at\n{label}:\n\
+                 from then on that account signs in your name, and no code is asked for\n\
+                 again. Type it only if the account is yours.\n\n"
             )
         });
         format!(
             "Your code: {code}\n\n{tied}\
-             Type it into the page at {host} where you asked for it, within ten minutes.\n\n\
-             It was asked for{peer} at {time}. If that was not you, do nothing: without the code\n\
-             nobody logs in as you. Nobody will ever ask you for this code.\n",
+             Type it into the page where you asked for it, within ten minutes, at\n\
+             {host}.\n\n\
+             It was asked for at {time}{peer}.\n\
+             If that was not you, do nothing: without the code nobody logs in as you.\n\
+             Nobody will ever ask you for this code.\n",
             code = self.code.grouped().as_str(),
             host = self.host,
             time = self.time.truncated_to_second(),
@@ -123,6 +127,7 @@ mod tests {
             "To: you@example.com\r\n",
             "Date: Thu, 01 Jan 2026 00:00:00 +0000\r\n",
             "Content-Type: text/plain; charset=utf-8\r\n",
+            "Content-Transfer-Encoding: 7bit\r\n",
             "Your code: 1234 5678\r\n",
             "id.example",
             "192.0.2.1",
@@ -140,7 +145,7 @@ mod tests {
         assert!(!text(&mail).unwrap().contains("account"));
         mail.account = Some("Face\r\nbook".to_owned());
         let text = text(&mail).unwrap();
-        assert!(text.contains("to an account at Facebook"), "{text}");
+        assert!(text.contains("to an account at\r\nFacebook:"), "{text}");
     }
 
     #[test]
