@@ -71,6 +71,16 @@ pub(crate) struct UpArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 
+    /// Write the root keys of a new instance here, encrypted, before they are
+    /// forgotten
+    #[arg(long, value_name = "FILE")]
+    pub(crate) export_root: Option<PathBuf>,
+
+    /// The passphrase for them, on the first line of a file; - for stdin
+    /// [default: asked for on the terminal]
+    #[arg(long, value_name = "FILE", requires = "export_root")]
+    pub(crate) root_passphrase: Option<PathBuf>,
+
     /// Log in, sign a sample and verify it, show each step, and keep serving
     #[arg(long)]
     pub(crate) demo: bool,

@@ -3,6 +3,7 @@
 mod args;
 mod broker;
 mod log;
+mod passphrase;
 mod say;
 mod stores;
 mod up;

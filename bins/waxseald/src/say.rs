@@ -56,6 +56,14 @@ pub(crate) fn ready(settings: &Settings, folder: &Path, is_new: bool, took: Dura
     line!();
 }
 
+/// The keys of the roots are in a file of the operator's.
+pub(crate) fn roots_exported(path: &Path) {
+    line!(
+        "The root keys are in {}: take it off this machine.",
+        path.display()
+    );
+}
+
 /// A step of the demonstration is done.
 pub(crate) fn step(step: &DemoStep) {
     line!("  {:>7}   {}", millis(step.took), step.what);

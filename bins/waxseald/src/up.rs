@@ -10,7 +10,8 @@ use waxseal_crypto::Clock as _;
 use waxseal_crypto_aws_lc::{OsRandom, SystemClock, provider};
 use waxseal_instance::{
     Birth, CONFIG_FILE, Commands, Config, DEMO_IDENTITY, DataDir, Flags, Instance, OutboxReader,
-    Part, Program, Settings, World, demonstrate, provision, write_client_files,
+    Part, Program, Settings, World, demonstrate, provision, provision_exporting_roots,
+    write_client_files,
 };
 use waxseal_serve::{Limits, Shutdown, telemetry};
 use waxseal_transport_reqwest::ReqwestTransport;
@@ -23,6 +24,8 @@ pub(crate) const AGENT: &str = concat!("waxseald/", env!("CARGO_PKG_VERSION"));
 
 /// Runs until a signal.
 pub(crate) async fn up(args: UpArgs) -> anyhow::Result<()> {
+    // Asked for before anything is made.
+    let export = args.root_export()?;
     let begun = Instant::now();
     if !args.data.exists() && args.config.is_none() {
         // What is refused leaves no directory behind.
@@ -39,7 +42,15 @@ pub(crate) async fn up(args: UpArgs) -> anyhow::Result<()> {
 
     let mut birth = Birth::of(&data, &settings, SystemClock.now())?;
     let is_new = !birth.is_complete();
-    let keys = provision(&data, &mut birth, provider(), &OsRandom).await?;
+    let keys = match &export {
+        None => provision(&data, &mut birth, provider(), &OsRandom).await?,
+        Some(export) => {
+            let keys =
+                provision_exporting_roots(&data, &mut birth, provider(), &OsRandom, export).await?;
+            say::roots_exported(export.path());
+            keys
+        }
+    };
     if data.read(Part::Root, CONFIG_FILE)?.is_none() && args.config.is_none() {
         data.create(Part::Root, CONFIG_FILE, settings.to_toml().as_bytes())?;
     }

@@ -288,6 +288,32 @@ fn a_port_that_is_taken_is_said() {
 }
 
 #[test]
+fn root_keys_are_exported_by_a_first_start_only() {
+    let place = Place::new();
+    std::fs::write(place.folder.path().join("pass"), "a long passphrase\n").unwrap();
+    let export = ["--export-root", "roots.pem", "--root-passphrase", "pass"];
+    let mut running = place.start(&export);
+    running.ready();
+    running.stop("-TERM");
+    let exported = std::fs::read_to_string(place.folder.path().join("roots.pem")).unwrap();
+    assert_eq!(exported.matches("BEGIN ENCRYPTED PRIVATE KEY").count(), 2);
+    let listen = place.listen();
+    let again = [
+        "--listen",
+        &listen,
+        "--export-root",
+        "other.pem",
+        "--root-passphrase",
+        "pass",
+    ];
+    let refused = place.command(&again).output().unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert!(said.contains("were forgotten when it was made"), "{said}");
+    assert!(!place.folder.path().join("other.pem").exists());
+}
+
+#[test]
 fn a_configuration_that_is_not_known_is_said_with_its_file() {
     let place = Place::new();
     std::fs::write(place.folder.path().join("my.toml"), "lisen = 'localhost:1'").unwrap();

@@ -20,6 +20,7 @@ use std::path::{Component, Path, PathBuf};
 use zeroize::Zeroizing;
 
 use access::Kind;
+pub(crate) use write::sync_directory_of;
 
 /// The largest file that is read whole: keys, chains and records are a few kilobytes.
 const MAX_FILE: u64 = 256 * 1024;

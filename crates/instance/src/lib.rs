@@ -42,6 +42,7 @@ mod log_witnesses;
 mod login;
 mod page;
 mod provision;
+mod root_export;
 mod router_transport;
 mod shards;
 mod url;
@@ -61,7 +62,10 @@ pub use data::{BROKER_AUDIT, BROKER_KEYS, CONFIG_FILE, DataDir, DataError, Part}
 pub use demo::{DEMO_IDENTITY, DemoError, DemoStep, demonstrate};
 pub use log_witnesses::{LogWitnessError, TransparencyLog, WitnessMode};
 pub use login::{EmailLoginError, Mailbox, OutboxReader, browse_login, email_login};
-pub use provision::{AUTHORITY_LIFETIME, BACKDATE, Keys, ProvisionError, provision};
+pub use provision::{
+    AUTHORITY_LIFETIME, BACKDATE, Keys, ProvisionError, provision, provision_exporting_roots,
+};
+pub use root_export::{MIN_PASSPHRASE, RootExport, RootExportError};
 pub use router_transport::{Nowhere, RouterTransport};
 pub use shards::{
     FreezeError, Import, ImportError, ImportFrom, ImportKey, Imported, OpenStores, ReadFile,

@@ -14,7 +14,10 @@ use waxseal_issuing::IssueError;
 use waxseal_pki::{Certificate, CertificateError};
 use zeroize::Zeroizing;
 
-use crate::{Birth, BirthError, DataDir, DataError, InstanceUrl, Settings, ShardError, Shards};
+use crate::{
+    Birth, BirthError, DataDir, DataError, InstanceUrl, RootExport, RootExportError, Settings,
+    ShardError, Shards,
+};
 
 /// How long before its birth an instance counts as there: certificates and client files must not
 /// lie in the future of a client whose clock is a little slow.
@@ -91,7 +94,10 @@ pub enum ProvisionError {
         #[source]
         source: PrivateKeyError,
     },
-    /// The key of a root, which is never written, was not made.
+    /// The keys of the roots were to be written, and were not.
+    #[error(transparent)]
+    RootExport(#[from] RootExportError),
+    /// The key of a root was not made.
     #[error("the key of a root was not made")]
     RootKey(#[source] PrivateKeyError),
     /// A secret is not as long as it was written, or a PEM file is not text.
@@ -149,6 +155,30 @@ pub async fn provision(
     provider: CryptoProvider,
     random: &dyn Random,
 ) -> Result<Keys, ProvisionError> {
+    make(data, birth, provider, random, None).await
+}
+
+/// The same for a new instance, whose root keys are written, encrypted, before they are forgotten.
+///
+/// # Errors
+/// [`ProvisionError`]; [`RootExportError::RootsForgotten`] if the instance has its certificates.
+pub async fn provision_exporting_roots(
+    data: &DataDir,
+    birth: &mut Birth,
+    provider: CryptoProvider,
+    random: &dyn Random,
+    export: &RootExport,
+) -> Result<Keys, ProvisionError> {
+    make(data, birth, provider, random, Some(export)).await
+}
+
+async fn make(
+    data: &DataDir,
+    birth: &mut Birth,
+    provider: CryptoProvider,
+    random: &dyn Random,
+    export: Option<&RootExport>,
+) -> Result<Keys, ProvisionError> {
     let vault = keys::Vault {
         data,
         birth,
@@ -170,9 +200,9 @@ pub async fn provision(
     let maker = certificates::Maker {
         vault: &vault,
         random,
+        export,
     };
-    let ca_chain = maker.ca_chain(&*ca).await?;
-    let tsa_chain = maker.tsa_chain(&*tsa).await?;
+    let (ca_chain, tsa_chain) = maker.chains(&*ca, &*tsa).await?;
     let valid_from = maker.valid_from()?;
     let mut made = vec![
         (keys::CA.file, ca.public_key()),

@@ -51,8 +51,12 @@ fn draft_of(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
-/// A new name is durable when its directory is.
 fn sync_parent(path: &Path) -> Result<(), DataError> {
+    sync_directory_of(path).map_err(DataError::io("make durable", path))
+}
+
+/// A new name is durable when its directory is.
+pub(crate) fn sync_directory_of(path: &Path) -> io::Result<()> {
     #[cfg(unix)]
     if let Some(parent) = path.parent() {
         let parent = if parent.as_os_str().is_empty() {
@@ -60,9 +64,7 @@ fn sync_parent(path: &Path) -> Result<(), DataError> {
         } else {
             parent
         };
-        File::open(parent)
-            .and_then(|directory| directory.sync_all())
-            .map_err(DataError::io("make durable", path))?;
+        File::open(parent)?.sync_all()?;
     }
     Ok(())
 }

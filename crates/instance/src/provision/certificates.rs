@@ -1,13 +1,14 @@
 //! Certificates of the authorities, below roots whose keys are forgotten as soon as they have
-//! signed.
+//! signed, and exported before if they are to be.
 
-use waxseal_crypto::{LocalSigner, Pem, Random, SignatureAlgorithm, Time};
+use waxseal_crypto::{LocalSigner, Pem, PrivateKey, Random, SignatureAlgorithm, Time};
 use waxseal_issuing::{Subject, Validity, issue_intermediate, issue_root, issue_timestamp_signer};
 use waxseal_pki::{Certificate, Purpose};
 
 use super::keys::Vault;
 use super::{AUTHORITY_LIFETIME, BACKDATE};
-use crate::{BirthError, Part, ProvisionError};
+use crate::root_export::ExportedRoot;
+use crate::{BirthError, Part, ProvisionError, RootExport, RootExportError};
 
 const CA_CHAIN: &str = "ca.chain.pem";
 const TSA_CHAIN: &str = "tsa.chain.pem";
@@ -20,24 +21,71 @@ const LABEL: &str = "CERTIFICATE";
 pub(super) struct Maker<'a> {
     pub(super) vault: &'a Vault<'a>,
     pub(super) random: &'a dyn Random,
+    pub(super) export: Option<&'a RootExport>,
 }
 
 /// A root while it can sign.
 struct Root {
+    key: PrivateKey,
     certificate: Certificate,
     signer: Box<dyn LocalSigner>,
     validity: Validity,
 }
 
 impl Maker<'_> {
-    /// The intermediate for `signer`'s key, and its root.
-    pub(super) async fn ca_chain(
+    /// The chains of the CA's and the timestamp authority's keys: each a certificate and its root.
+    pub(super) async fn chains(
+        &self,
+        ca: &dyn LocalSigner,
+        tsa: &dyn LocalSigner,
+    ) -> Result<(Vec<Certificate>, Vec<Certificate>), ProvisionError> {
+        let (ca_chain, tsa_chain) = (self.read(CA_CHAIN, ca)?, self.read(TSA_CHAIN, tsa)?);
+        if self.export.is_some() && (ca_chain.is_some() || tsa_chain.is_some()) {
+            return Err(RootExportError::RootsForgotten.into());
+        }
+        let new_ca = match &ca_chain {
+            None => Some(self.ca_chain(ca).await?),
+            Some(_) => None,
+        };
+        let new_tsa = match &tsa_chain {
+            None => Some(self.tsa_chain(tsa).await?),
+            Some(_) => None,
+        };
+        // First the keys: once a chain is kept, they can never be made again.
+        if let Some(export) = self.export {
+            let roots: Vec<_> = [&new_ca, &new_tsa]
+                .into_iter()
+                .flatten()
+                .map(|(root, _)| ExportedRoot {
+                    key: &root.key,
+                    certificate: &root.certificate,
+                })
+                .collect();
+            export.write(&roots)?;
+        }
+        Ok((
+            self.chosen(CA_CHAIN, ca_chain, new_ca)?,
+            self.chosen(TSA_CHAIN, tsa_chain, new_tsa)?,
+        ))
+    }
+
+    /// The chain that was there, or the new one, which is kept from now on.
+    fn chosen(
+        &self,
+        file: &'static str,
+        found: Option<Vec<Certificate>>,
+        new: Option<(Root, Certificate)>,
+    ) -> Result<Vec<Certificate>, ProvisionError> {
+        match new {
+            Some((root, signer)) => self.keep(file, vec![signer, root.certificate]),
+            None => Ok(found.unwrap_or_default()),
+        }
+    }
+
+    async fn ca_chain(
         &self,
         signer: &dyn LocalSigner,
-    ) -> Result<Vec<Certificate>, ProvisionError> {
-        if let Some(chain) = self.read(CA_CHAIN, signer)? {
-            return Ok(chain);
-        }
+    ) -> Result<(Root, Certificate), ProvisionError> {
         let root = self.root("Waxseal CA Root").await?;
         let intermediate = issue_intermediate(
             &root.certificate,
@@ -49,17 +97,13 @@ impl Maker<'_> {
             self.random,
         )
         .await?;
-        self.keep(CA_CHAIN, vec![intermediate, root.certificate])
+        Ok((root, intermediate))
     }
 
-    /// The certificate of `signer`'s key, and its root.
-    pub(super) async fn tsa_chain(
+    async fn tsa_chain(
         &self,
         signer: &dyn LocalSigner,
-    ) -> Result<Vec<Certificate>, ProvisionError> {
-        if let Some(chain) = self.read(TSA_CHAIN, signer)? {
-            return Ok(chain);
-        }
+    ) -> Result<(Root, Certificate), ProvisionError> {
         let root = self.root("Waxseal TSA Root").await?;
         let leaf = issue_timestamp_signer(
             &root.certificate,
@@ -70,7 +114,7 @@ impl Maker<'_> {
             self.random,
         )
         .await?;
-        self.keep(TSA_CHAIN, vec![leaf, root.certificate])
+        Ok((root, leaf))
     }
 
     /// From when on the instance counts as there.
@@ -89,6 +133,7 @@ impl Maker<'_> {
         let validity = Validity::starting(self.valid_from()?, AUTHORITY_LIFETIME)?;
         let certificate = issue_root(&*signer, &self.subject(name), validity, self.random).await?;
         Ok(Root {
+            key,
             certificate,
             signer,
             validity,
