@@ -35,6 +35,9 @@ mod log_objects;
 mod outbox;
 
 pub use audit_file::AuditFile;
+/// What a database file is to redb: for a ledger over another storage than a file.
+pub use redb::StorageBackend;
+
 pub use file::OpenError;
 pub use file_tree::FileTree;
 pub use folder::{Directory, Folder, NewFile, StoredFile};

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use redb::StorageBackend;
+use waxseal_store_embedded::StorageBackend;
 
 use super::Disk;
 
