@@ -211,7 +211,7 @@ impl Bench {
             Pace::Closed(1),
             Pace::Closed(64),
             Pace::Closed(256),
-            Pace::Open(500),
+            Pace::open(500),
         ] {
             self.phase(&mut table, "log entries", &mut entries, each, usize::MAX)
                 .await?;
@@ -239,7 +239,7 @@ impl Bench {
             Pace::Closed(1),
             Pace::Closed(16),
             Pace::Closed(64),
-            Pace::Open(500),
+            Pace::open(500),
         ] {
             self.phase(&mut table, "timestamps", &mut timestamps, each, usize::MAX)
                 .await?;
@@ -272,7 +272,7 @@ impl Bench {
     ) -> Result<()> {
         let seconds = usize::try_from(self.seconds)?;
         let (shown, most) = match each {
-            Pace::Open(rate) => (format!("open {rate}/s"), seconds * usize::try_from(rate)?),
+            Pace::Open { rate, .. } => (format!("open {rate}/s"), seconds * usize::try_from(rate)?),
             Pace::Closed(1) => ("closed 1".to_owned(), seconds * MOST_PER_SECOND / 3),
             Pace::Closed(count) => (format!("closed {count}"), seconds * MOST_PER_SECOND),
             _ => bail!("a pace without a name"),

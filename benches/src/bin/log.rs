@@ -30,16 +30,22 @@ use waxseal_tlog::LogKey;
 
 /// Entries that are made before a phase of ours begins, for each of its seconds: more than any log
 /// here takes in.
-const MOST_PER_SECOND: usize = 14_000;
+const MOST_PER_SECOND: usize = 18_000;
 
 /// The same for the peer.
-const MOST_PER_SECOND_PEER: usize = 2_500;
+const MOST_PER_SECOND_PEER: usize = 5_000;
+
+/// The peer answers after a second or more.
+const PEER_OPEN: Pace = Pace::Open {
+    rate: 500,
+    connections: 1500,
+};
 
 /// Kills and starts.
 const RESTARTS: usize = 5;
 
-/// Connections of the overload: far more than what may wait in any fair queue.
-const OVERLOAD_CONNECTIONS: usize = 1024;
+/// Connections of the overload: three times those of the peak, as the rate is.
+const OVERLOAD_CONNECTIONS: usize = 768;
 
 /// The peer answers after its next checkpoint, which by default comes every ten seconds.
 const DEFAULTS_SECONDS: u64 = 25;
@@ -269,7 +275,7 @@ impl Bench {
                     }
                 }
                 for rate in [500, 2000] {
-                    let done = self.our_phase(label, log, Pace::Open(rate)).await?;
+                    let done = self.our_phase(label, log, Pace::open(rate)).await?;
                     let (p50, p99) = (done.times.quantile(0.5), done.times.quantile(0.99));
                     self.best.open.push((format!("{label} {rate}"), p50, p99));
                 }
@@ -325,11 +331,11 @@ impl Bench {
                         Pace::Closed(256),
                         Pace::Closed(1500),
                         Pace::Closed(4000),
-                        Pace::Open(500),
+                        PEER_OPEN,
                     ],
                     self.seconds,
                 ),
-                _ => (&[Pace::Closed(1500), Pace::Open(500)], self.seconds),
+                _ => (&[Pace::Closed(1500), PEER_OPEN], self.seconds),
             };
             for each in paces {
                 let label = format!("rekor-tiles, {}", name(settings));
@@ -356,7 +362,7 @@ impl Bench {
         let number = usize::try_from(seconds)?;
         let (shown, most) = match each {
             Pace::Closed(count) => (format!("closed {count}"), number * most),
-            Pace::Open(rate) => (format!("open {rate}/s"), number * usize::try_from(rate)?),
+            Pace::Open { rate, .. } => (format!("open {rate}/s"), number * usize::try_from(rate)?),
             Pace::Overload { rate, connections } => (
                 format!("{rate}/s over {connections}"),
                 number * usize::try_from(rate)?,

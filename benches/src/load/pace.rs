@@ -18,9 +18,15 @@ use crate::machine::{CpuTime, cpu_time};
 pub enum Pace {
     /// This many connections, each with one request at a time, and no pause.
     Closed(usize),
-    /// This many requests a second, whatever becomes of them; times count from when a request was
-    /// due, so that a server that stalls is not spared.
-    Open(u32),
+    /// Requests come when they are due, whatever becomes of those before; times count from then, so
+    /// that a server that stalls is not spared.
+    Open {
+        /// Requests a second.
+        rate: u32,
+        /// More requests than these are not under way at one time: what the server takes to answer
+        /// them at that rate, and some.
+        connections: usize,
+    },
     /// More requests a second than the server can answer: it may refuse some (429 or 503). Times
     /// count from when a request was sent.
     Overload {
@@ -41,9 +47,6 @@ pub struct Served {
     pub id: Option<u32>,
 }
 
-/// Connections of an open loop: more requests than this are not under way at one time.
-const OPEN_CONNECTIONS: usize = 128;
-
 /// Work done at a pace.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -60,6 +63,17 @@ pub struct Paced {
     pub server_cpu: Option<CpuTime>,
     /// The same of this process, which is the generator.
     pub own_cpu: Option<CpuTime>,
+}
+
+impl Pace {
+    /// An open loop over as many connections as a server needs that answers within a tenth of a
+    /// second.
+    pub const fn open(rate: u32) -> Self {
+        Self::Open {
+            rate,
+            connections: 128,
+        }
+    }
 }
 
 impl Paced {
@@ -102,8 +116,7 @@ pub async fn pace<W: Work>(
     let queue = Arc::new(Mutex::new(queue));
     let connections = match pace {
         Pace::Closed(connections) => connections,
-        Pace::Open(_) => OPEN_CONNECTIONS,
-        Pace::Overload { connections, .. } => connections,
+        Pace::Open { connections, .. } | Pace::Overload { connections, .. } => connections,
     };
     let mut open = Vec::new();
     for _ in 0..connections {
@@ -115,7 +128,7 @@ pub async fn pace<W: Work>(
         end: begin + time,
         every: match pace {
             Pace::Closed(_) => None,
-            Pace::Open(rate) | Pace::Overload { rate, .. } => {
+            Pace::Open { rate, .. } | Pace::Overload { rate, .. } => {
                 Some(Duration::from_secs(1) / rate.max(1))
             }
         },

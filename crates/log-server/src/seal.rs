@@ -12,8 +12,9 @@ use waxseal_tlog::{Tile, TilePath};
 use crate::shared::{ReadError, Shared};
 use crate::{ObjectName, ObjectsError, Published};
 
-/// Bundles sealed in one go: what is held in memory for it is at most this many.
-const BUNDLES_AT_ONCE: u64 = 16;
+/// Bundles sealed in one go: what is held in memory for it is at most this many. Every thread that
+/// ever sealed keeps about so much of the allocator's memory.
+const BUNDLES_AT_ONCE: u64 = 4;
 
 /// Why sealing failed.
 #[derive(Debug, thiserror::Error)]

@@ -11,8 +11,9 @@ use redb::{Builder, Database};
 use crate::log_ledger::LedgerOpenError;
 
 /// Pages that redb keeps in memory. Its default of 1 GiB is more than a server of ours may use, and
-/// slower: fresh pages have to be zeroed.
-const CACHE_BYTES: usize = 32 << 20;
+/// slower: fresh pages have to be zeroed. What is in these files is written once and read once, soon
+/// after; what falls out of here is in the system's cache.
+const CACHE_BYTES: usize = 8 << 20;
 
 /// Why a store cannot be opened.
 #[derive(Debug, thiserror::Error)]

@@ -68,36 +68,72 @@ impl Fingerprints {
         self.candidates(key).contains(&at)
     }
 
-    /// The number of bits, the starts, the fingerprints; in big-endian.
-    pub(super) fn encode(&self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(1 + 4 * self.starts.len() + 2 * self.prints.len());
-        bytes.extend(u8::try_from(self.bits));
-        bytes.extend(self.starts.iter().flat_map(|start| start.to_be_bytes()));
-        bytes.extend(self.prints.iter().flat_map(|print| print.to_be_bytes()));
-        bytes
+    /// Writes them out in pieces: the number of bits, the starts, the fingerprints; in big-endian.
+    /// A second copy of them in memory would be what a small server has least of.
+    pub(super) fn encode<E>(&self, mut write: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+        let bits = u8::try_from(self.bits).unwrap_or(u8::MAX);
+        write(&[bits])?;
+        let mut piece = Vec::with_capacity(PIECE);
+        for starts in self.starts.chunks(PIECE / 4) {
+            piece.clear();
+            piece.extend(starts.iter().flat_map(|start| start.to_be_bytes()));
+            write(&piece)?;
+        }
+        for prints in self.prints.chunks(PIECE / 2) {
+            piece.clear();
+            piece.extend(prints.iter().flat_map(|print| print.to_be_bytes()));
+            write(&piece)?;
+        }
+        Ok(())
     }
 
-    /// `None`: they are damaged.
-    pub(super) fn parse(bytes: &[u8], count: u32) -> Option<Self> {
-        let (bits, rest) = bytes.split_first()?;
-        let bits = u32::from(*bits);
-        if !(1..=MOST_BITS).contains(&bits) {
-            return None;
+    /// Reads those of `count` keys, which are `length` bytes long; `None`: they are damaged.
+    pub(super) fn parse<E>(
+        length: u64,
+        count: u32,
+        mut read: impl FnMut(&mut [u8]) -> Result<(), E>,
+    ) -> Result<Option<Self>, E> {
+        let mut bits = [0];
+        if length == 0 {
+            return Ok(None);
         }
-        let (starts, prints) = rest.split_at_checked(4 * (buckets(bits) + 1))?;
-        let (starts, prints) = (starts.as_chunks().0, prints.as_chunks());
-        let starts: Vec<_> = starts.iter().map(|b| u32::from_be_bytes(*b)).collect();
-        let is_whole = prints.1.is_empty() && prints.0.len() == position(count);
-        if !is_whole || starts.first() != Some(&0) || starts.last() != Some(&count) {
-            return None;
+        read(&mut bits)?;
+        let bits = u32::from_be_bytes([0, 0, 0, bits[0]]);
+        if !(1..=MOST_BITS).contains(&bits) || length != encoded_length(bits, count) {
+            return Ok(None);
         }
-        let prints = prints.0.iter().map(|b| u16::from_be_bytes(*b)).collect();
-        starts.is_sorted().then_some(Self {
+        let mut bytes = vec![0; PIECE];
+        let mut starts = Vec::with_capacity(buckets(bits) + 1);
+        while starts.len() <= buckets(bits) {
+            let piece = (4 * (buckets(bits) + 1 - starts.len())).min(PIECE);
+            let piece = bytes.get_mut(..piece).unwrap_or_default();
+            read(piece)?;
+            let (chunks, _) = piece.as_chunks();
+            starts.extend(chunks.iter().map(|start| u32::from_be_bytes(*start)));
+        }
+        let mut prints = Vec::with_capacity(position(count));
+        while prints.len() < position(count) {
+            let piece = (2 * (position(count) - prints.len())).min(PIECE);
+            let piece = bytes.get_mut(..piece).unwrap_or_default();
+            read(piece)?;
+            let (chunks, _) = piece.as_chunks();
+            prints.extend(chunks.iter().map(|print| u16::from_be_bytes(*print)));
+        }
+        let is_whole = starts.first() == Some(&0) && starts.last() == Some(&count);
+        Ok((is_whole && starts.is_sorted()).then_some(Self {
             bits,
             starts,
             prints,
-        })
+        }))
     }
+}
+
+/// Bytes that are read or written at once; a multiple of four.
+const PIECE: usize = 64 << 10;
+
+fn encoded_length(bits: u32, count: u32) -> u64 {
+    let starts = u64::try_from(buckets(bits)).unwrap_or(u64::MAX) + 1;
+    1 + 4 * starts + 2 * u64::from(count)
 }
 
 impl FingerprintsBuilder {
@@ -205,17 +241,39 @@ mod tests {
         assert_eq!(prints.candidates(&keys[77]), 0..5000);
     }
 
+    fn encoded(prints: &Fingerprints) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        let write = |piece: &[u8]| {
+            bytes.extend(piece);
+            Ok::<_, ()>(())
+        };
+        prints.encode(write).unwrap();
+        bytes
+    }
+
+    fn parsed(bytes: &[u8], count: u32) -> Option<Fingerprints> {
+        let mut rest = bytes;
+        let read = |into: &mut [u8]| {
+            let (piece, after) = rest.split_at_checked(into.len()).ok_or(())?;
+            into.copy_from_slice(piece);
+            rest = after;
+            Ok::<_, ()>(())
+        };
+        let length = u64::try_from(bytes.len()).unwrap();
+        Fingerprints::parse(length, count, read).unwrap()
+    }
+
     #[test]
     fn survives_a_round_trip() {
-        for count in [0, 1, 100, 5000] {
+        for count in [0, 1, 100, 5000, 100_000] {
             let prints = made_of(&sorted(count));
-            let bytes = prints.encode();
-            assert_eq!(Fingerprints::parse(&bytes, count), Some(prints));
-            assert_eq!(Fingerprints::parse(&bytes, count + 1), None);
-            assert_eq!(Fingerprints::parse(&bytes[..bytes.len() - 1], count), None);
+            let bytes = encoded(&prints);
+            assert_eq!(parsed(&bytes, count), Some(prints));
+            assert_eq!(parsed(&bytes, count + 1), None);
+            assert_eq!(parsed(&bytes[..bytes.len() - 1], count), None);
         }
-        assert_eq!(Fingerprints::parse(&[], 0), None);
-        assert_eq!(Fingerprints::parse(&[0; 100], 0), None);
-        assert_eq!(Fingerprints::parse(&[64; 100], 0), None);
+        assert_eq!(parsed(&[], 0), None);
+        assert_eq!(parsed(&[0; 100], 0), None);
+        assert_eq!(parsed(&[64; 100], 0), None);
     }
 }

@@ -7,7 +7,7 @@
 use std::io;
 use std::sync::Arc;
 
-use waxseal_crypto::sha256;
+use waxseal_crypto::{HashAlgorithm, Hasher};
 use waxseal_log_server::DedupKey;
 
 use super::fingerprints::{Fingerprints, FingerprintsBuilder};
@@ -62,25 +62,24 @@ impl Run {
             _ => failed(entry.id, error),
         })?;
         let length = file.length().map_err(|error| failed(entry.id, error))?;
-        let blocks = blocks_length(entry.count);
-        let damaged = KeyIndexError::DamagedRun { run: entry.id };
-        // Fingerprints and buckets take far less than 32 bytes a key.
-        let most = (1 << 20) + 32 * u64::from(entry.count);
-        let rest = length.checked_sub(blocks).filter(|rest| *rest <= most);
-        let Some(rest) = rest.and_then(|rest| usize::try_from(rest).ok()) else {
-            return Err(damaged);
+        let trailer = trailer(&entry);
+        let mut at = blocks_length(entry.count);
+        let rest = length.checked_sub(at + self::length(trailer.len()));
+        let damaged = || KeyIndexError::DamagedRun { run: entry.id };
+        let rest = rest.ok_or_else(damaged)?;
+        let mut hasher = Hasher::new(HashAlgorithm::Sha256);
+        let mut read = |into: &mut [u8]| {
+            file.read_exact_at(into, at)
+                .map_err(|error| failed(entry.id, error))?;
+            at += self::length(into.len());
+            hasher.update(into);
+            Ok(())
         };
-        let mut bytes = vec![0; rest];
-        file.read_exact_at(&mut bytes, blocks)
-            .map_err(|error| failed(entry.id, error))?;
-        if sha256(&bytes) != entry.digest {
-            return Err(damaged);
-        }
-        let prints = bytes.strip_suffix(trailer(&entry).as_slice());
-        let prints = prints.and_then(|prints| Fingerprints::parse(prints, entry.count));
-        let Some(fingerprints) = prints else {
-            return Err(damaged);
-        };
+        let prints = Fingerprints::parse(rest, entry.count, &mut read)?;
+        let mut found = vec![0; trailer.len()];
+        read(&mut found)?;
+        let is_whole = found == trailer && digest(hasher) == entry.digest;
+        let fingerprints = prints.filter(|_| is_whole).ok_or_else(damaged)?;
         Ok(Self {
             entry,
             fingerprints,
@@ -290,11 +289,14 @@ impl RunWriter {
         let id = entry.id;
         let io = |error| failed(id, error);
         let fingerprints = self.fingerprints.finish();
-        let mut rest = fingerprints.encode();
-        rest.extend(trailer(&entry));
-        entry.digest = sha256(&rest);
-        self.file.append(&rest).map_err(io)?;
-        drop(rest);
+        let mut hasher = Hasher::new(HashAlgorithm::Sha256);
+        let mut write = |piece: &[u8]| {
+            hasher.update(piece);
+            self.file.append(piece).map_err(io)
+        };
+        fingerprints.encode(&mut write)?;
+        write(&trailer(&entry))?;
+        entry.digest = digest(hasher);
         self.file.sync().map_err(io)?;
         drop(self.file);
         let name = file_name(id);
@@ -316,6 +318,12 @@ fn trailer(entry: &RunEntry) -> Vec<u8> {
         bytes.extend(number.to_be_bytes());
     }
     bytes
+}
+
+fn digest(hasher: Hasher) -> [u8; 32] {
+    let digest = hasher.finish();
+    // a SHA-256 has 32 bytes
+    digest.as_bytes().try_into().unwrap_or_default()
 }
 
 /// The block of a record, and its position in it.
