@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use waxseal_crypto::{RandomError, Time};
 use waxseal_identity::TokenVerifier;
-use waxseal_serve::{Counter, Label, Meter};
+use waxseal_serve::{Counter, Label, Meter, causes};
 
 use crate::audit::Entry;
 use crate::config::ConfigError;
@@ -209,14 +209,7 @@ impl From<RandomError> for Refusal {
 
 /// An error with its causes goes to the log, on one line.
 pub(crate) fn log_cause(what: &'static str, error: &dyn std::error::Error) {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    tracing::error!(cause = text.escape_debug().to_string(), "{what}");
+    tracing::error!(cause = causes(error), "{what}");
 }
 
 impl Service {

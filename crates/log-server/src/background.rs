@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
-use waxseal_serve::{BoxError, Fatal, Shutdown};
+use waxseal_serve::{BoxError, Fatal, Shutdown, causes};
 
 use crate::metrics::Metrics;
 use crate::scrub::Scrub;
@@ -123,7 +123,7 @@ impl Background {
             Ok(()) => Ok(sealer),
             Err(error @ SealError::Store(_)) => {
                 self.metrics.seal_failed();
-                tracing::error!(error = %chain(&error), "sealing failed, and is tried again");
+                tracing::error!(error = %causes(&error), "sealing failed, and is tried again");
                 Ok(sealer)
             }
             Err(error) => Err(Fatal::new(
@@ -141,16 +141,4 @@ impl Drop for StopOnDrop {
     fn drop(&mut self) {
         self.0.stopped.store(true, Ordering::Release);
     }
-}
-
-/// An error and its causes on one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    text.replace(char::is_control, " ")
 }

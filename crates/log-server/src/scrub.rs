@@ -7,11 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use waxseal_serve::Fatal;
+use waxseal_serve::{Fatal, causes};
 use waxseal_tlog::{Frontier, Hash, Node, SignedNote, Tile, TilePath};
 
 use crate::ObjectName;
-use crate::background::chain;
 use crate::metrics::Metrics;
 use crate::shared::{ReadError, Shared, off_thread};
 
@@ -88,7 +87,7 @@ impl Scrub {
                 Err(error) => ReadError::Store(error),
             };
             let is_final = attempt == TRIES || !matches!(error, ReadError::Store(_));
-            tracing::error!(error = %chain(&error), ?piece, "the scrub found an error");
+            tracing::error!(error = %causes(&error), ?piece, "the scrub found an error");
             if is_final {
                 self.shared.damaged.store(true, Ordering::Release);
                 return self.metrics.scrub_failed();

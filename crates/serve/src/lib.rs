@@ -33,6 +33,7 @@
 //! value, a query or a body. It does not know who the client is: authentication is the route's.
 
 mod accept;
+mod causes;
 mod chassis;
 mod connection;
 mod core_dump;
@@ -49,6 +50,7 @@ mod telemetry;
 mod tls;
 
 pub use accept::{Accepts, BODY_GRACE, BODY_MIN_RATE, BODY_TOTAL, accepting};
+pub use causes::causes;
 pub use chassis::{Chassis, RequestId, UNDECLARED_BODY};
 pub use core_dump::forbid_core_dumps;
 pub use fatal::{BoxError, Fatal};

@@ -2,14 +2,13 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::error::Error;
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 
-use crate::BoxError;
+use crate::{BoxError, causes};
 
 /// Who assigns the reasons in problem bodies (`google.rpc.ErrorInfo.domain`).
 const DOMAIN: &str = "waxseal";
@@ -198,7 +197,7 @@ impl IntoResponse for Problem {
         if let Some(cause) = &self.cause {
             tracing::error!(
                 reason = self.reason,
-                cause = one_line(cause.as_ref()),
+                cause = causes(cause.as_ref()),
                 "fault"
             );
         }
@@ -228,25 +227,4 @@ impl IntoResponse for Problem {
         response.extensions_mut().insert(Reason(self.reason));
         response
     }
-}
-
-/// An error and its causes as one line without control characters: foreign text in it forges no
-/// log record.
-fn one_line(error: &(dyn Error + 'static)) -> String {
-    let mut line = String::new();
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if !line.is_empty() {
-            line.push_str(": ");
-        }
-        for c in error.to_string().chars() {
-            if c.is_control() {
-                line.extend(c.escape_default());
-            } else {
-                line.push(c);
-            }
-        }
-        next = error.source();
-    }
-    line
 }

@@ -2,14 +2,13 @@
 //! (authority.md §3.1), and PKIFailureInfo where that is asked for.
 
 use std::borrow::Cow;
-use std::error::Error;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use waxseal_pki::timestamp::{PkiFailure, RequestError};
-use waxseal_serve::{Code, Problem};
+use waxseal_serve::{Code, Problem, causes};
 
 use crate::service::StampError;
 
@@ -122,17 +121,4 @@ const fn reason_of(error: &RequestError) -> &'static str {
         RequestError::OidTooLong => "OID_TOO_LONG",
         _ => "MALFORMED_REQUEST",
     }
-}
-
-/// An error and its causes on one line; control characters are escaped, so that no text of others
-/// forges a line of the log.
-fn causes(error: &dyn Error) -> String {
-    let mut line = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        line.push_str(": ");
-        line.push_str(&error.to_string());
-        cause = error.source();
-    }
-    line.escape_debug().to_string()
 }

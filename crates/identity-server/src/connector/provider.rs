@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use url::Url;
 use waxseal_identity::EmailAddress;
-use waxseal_serve::Label as _;
+use waxseal_serve::{Label as _, causes};
 
 use crate::audit::Entry;
 use crate::grant::{grant_key, write_grant};
@@ -331,7 +331,7 @@ impl Service {
     /// a token carries.
     fn refused(&self, upstream: &Upstream, error: UpstreamError, peer: Option<IpAddr>) -> Refusal {
         let connector = upstream.config.name().to_owned();
-        let cause = cause_of(&error);
+        let cause = causes(&error);
         if error.is_fault() {
             tracing::error!(connector, cause, "no log-in at a provider");
         } else {
@@ -351,16 +351,4 @@ impl Service {
             error,
         }))
     }
-}
-
-/// An error and what is behind it, on one line.
-fn cause_of(error: &UpstreamError) -> String {
-    let mut text = error.to_string();
-    let mut next = std::error::Error::source(error);
-    while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    text.escape_debug().to_string()
 }
