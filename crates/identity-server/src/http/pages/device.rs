@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use waxseal_crypto::Time;
 
-use super::layout::{Escaped, alert, describe, page};
+use super::layout::{Escaped, alert, describe, page, status_of};
 use crate::device::{UserCode, Waiting};
 use crate::service::Service;
 
@@ -34,12 +34,13 @@ pub(crate) fn type_code(service: &Service, typed: &str, error: Option<&str>) -> 
         described = describe(error),
         value = Escaped(code.as_deref().unwrap_or(typed)),
     );
-    let status = if error.is_some() {
-        StatusCode::BAD_REQUEST
-    } else {
-        StatusCode::OK
-    };
-    page(service, status, "Log in on a device", &body, "'self'")
+    page(
+        service,
+        status_of(error),
+        "Log in on a device",
+        &body,
+        "'self'",
+    )
 }
 
 /// Says which program asks, from where and since when, and what agreeing means: whoever was sent

@@ -1,9 +1,8 @@
 //! The log-in by e-mail code: the page for the address, and the page for the code.
 
-use axum::http::StatusCode;
 use axum::response::Response;
 
-use super::layout::{Escaped, alert, describe, page};
+use super::layout::{Escaped, alert, describe, page, status_of};
 use super::providers::other_ways;
 use crate::http::{EMAIL, form_action};
 use crate::records::Login;
@@ -33,11 +32,7 @@ pub(crate) fn address(
     } else {
         "Send me a code"
     };
-    let who = if login.device.is_some() {
-        "The device"
-    } else {
-        "A program on your computer"
-    };
+    let who = asker(login);
     let why = match login.account() {
         None => format!("{who} asks who you are, so that it can sign in your name."),
         // Nobody proved the address that the account shows, so it is not believed.
@@ -62,18 +57,22 @@ pub(crate) fn address(
         request = Escaped(request),
         cancel = cancel_form(&path, request),
     );
-    let status = if error.is_some() {
-        StatusCode::BAD_REQUEST
-    } else {
-        StatusCode::OK
-    };
     page(
         service,
-        status,
+        status_of(error),
         "Log in",
         &body,
         &form_action(&login.redirect_uri),
     )
+}
+
+/// Who wants to know, as a person sees it.
+pub(super) const fn asker(login: &Login) -> &'static str {
+    if login.device.is_some() {
+        "The device"
+    } else {
+        "A program on your computer"
+    }
 }
 
 /// Asks for the code.
@@ -141,14 +140,9 @@ pub(crate) fn code(
         request = Escaped(request),
         cancel = cancel_form(&path, request),
     );
-    let status = if error.is_some() {
-        StatusCode::BAD_REQUEST
-    } else {
-        StatusCode::OK
-    };
     page(
         service,
-        status,
+        status_of(error),
         "Enter the code",
         &body,
         &form_action(&login.redirect_uri),

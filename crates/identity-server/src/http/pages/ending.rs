@@ -1,5 +1,7 @@
 //! How a log-in ends, and what is refused on the way.
 
+use std::time::Duration;
+
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 
@@ -74,7 +76,6 @@ pub(crate) fn refusal(
     login: Option<&Login>,
     refusal: &Refusal,
 ) -> Response {
-    let minutes = |retry: &std::time::Duration| retry.as_secs().div_ceil(60).max(1);
     match (refusal, login) {
         (Refusal::Fault(fault), _) => self::fault(service, fault),
         (Refusal::BadAddress, Some(login)) => {
@@ -102,7 +103,7 @@ pub(crate) fn refusal(
             let wait = if seconds <= 60 {
                 format!("{seconds} seconds")
             } else {
-                format!("{} minutes", minutes(retry))
+                format!("{} minutes", minutes(*retry))
             };
             let text = format!("Too many codes were asked for. Try again in {wait}.");
             match login {
@@ -116,19 +117,13 @@ pub(crate) fn refusal(
             }
         }
         (Refusal::TooManyFailures { retry }, _) => {
-            let text = format!(
-                "Too many wrong codes were tried. Try again in {} minutes.",
-                minutes(retry)
-            );
-            limited(service, &text, *retry)
+            too_many(service, "Too many wrong codes were tried.", *retry)
         }
-        (Refusal::TooManyLogins { retry }, _) => {
-            let text = format!(
-                "Too many log-ins were begun from your network. Try again in {} minutes.",
-                minutes(retry)
-            );
-            limited(service, &text, *retry)
-        }
+        (Refusal::TooManyLogins { retry }, _) => too_many(
+            service,
+            "Too many log-ins were begun from your network.",
+            *retry,
+        ),
         (Refusal::NotAUserCode, _) => {
             let error = "The code has eight letters, such as BCDF-GHJK.";
             type_code(service, "", Some(error))
@@ -138,13 +133,11 @@ pub(crate) fn refusal(
                 "No device waits with this code. Look again; a code counts for ten minutes.";
             type_code(service, "", Some(error))
         }
-        (Refusal::TooManyUserCodes { retry }, _) => {
-            let text = format!(
-                "Too many wrong codes were tried from your network. Try again in {} minutes.",
-                minutes(retry)
-            );
-            limited(service, &text, *retry)
-        }
+        (Refusal::TooManyUserCodes { retry }, _) => too_many(
+            service,
+            "Too many wrong codes were tried from your network.",
+            *retry,
+        ),
         (Refusal::DeviceGone, _) => {
             let text = "The device waits no longer: it was answered, or its ten minutes are over.";
             ended(service, StatusCode::BAD_REQUEST, text)
@@ -176,12 +169,22 @@ pub(crate) fn refusal(
     }
 }
 
-fn limited(service: &Service, text: &str, retry: std::time::Duration) -> Response {
+fn minutes(retry: Duration) -> u64 {
+    retry.as_secs().div_ceil(60).max(1)
+}
+
+/// A limit that ends the log-in, and for how many minutes.
+fn too_many(service: &Service, what: &str, retry: Duration) -> Response {
+    let text = format!("{what} Try again in {} minutes.", minutes(retry));
+    limited(service, &text, retry)
+}
+
+fn limited(service: &Service, text: &str, retry: Duration) -> Response {
     waiting(ended(service, StatusCode::TOO_MANY_REQUESTS, text), retry)
 }
 
 /// Says when to come again.
-fn waiting(mut response: Response, retry: std::time::Duration) -> Response {
+fn waiting(mut response: Response, retry: Duration) -> Response {
     *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
     let seconds = HeaderValue::from(retry.as_secs().max(1));
     response.headers_mut().insert(header::RETRY_AFTER, seconds);

@@ -96,6 +96,15 @@ pub(super) fn alert(error: Option<&str>) -> String {
     })
 }
 
+/// The status of a page that may say a refusal.
+pub(super) const fn status_of(error: Option<&str>) -> StatusCode {
+    if error.is_some() {
+        StatusCode::BAD_REQUEST
+    } else {
+        StatusCode::OK
+    }
+}
+
 /// Ties an input to the refusal above it.
 pub(super) fn describe(error: Option<&str>) -> &'static str {
     if error.is_some() {

@@ -3,7 +3,7 @@
 use axum::http::StatusCode;
 use axum::response::Response;
 
-use super::email::{cancel_form, consent};
+use super::email::{asker, cancel_form, consent};
 use super::layout::{Escaped, page};
 use crate::connector::Entry;
 use crate::http::{EMAIL, form_action, page_url, providers};
@@ -14,11 +14,7 @@ use crate::upstream::UpstreamError;
 /// One button for each way to log in. They are links: a form may not end at a provider, whose own
 /// redirects nobody here knows.
 pub(crate) fn choose(service: &Service, request: &str, login: &Login) -> Response {
-    let who = if login.device.is_some() {
-        "The device"
-    } else {
-        "A program on your computer"
-    };
+    let who = asker(login);
     let mut ways = String::new();
     for upstream in &service.upstreams {
         let url = page_url(
