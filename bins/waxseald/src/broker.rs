@@ -6,18 +6,16 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use waxseal_crypto::{Clock as _, Time};
-use waxseal_crypto_aws_lc::{OsRandom, SystemClock, provider};
+use waxseal_crypto_aws_lc::SystemClock;
 use waxseal_identity::SystemEnvironment;
 use waxseal_identity_server::{Administration, check_connector};
-use waxseal_instance::{BROKER_AUDIT, CONFIG_FILE, Config, DataDir, Flags, Part};
+use waxseal_instance::{BROKER_AUDIT, CONFIG_FILE, DataDir, Flags, Part};
 use waxseal_store_embedded::{AuditFile, IdentityStore};
-use waxseal_transport::Transport;
-use waxseal_transport_reqwest::ReqwestTransport;
 
 use crate::args::{BrokerArgs, BrokerCommand};
 use crate::say::{self, Table};
 use crate::stores::{STATE, cannot_open};
-use crate::up::AGENT;
+use crate::up::{config_at, world};
 
 /// Does what was asked for.
 pub(crate) async fn broker(args: BrokerArgs) -> anyhow::Result<()> {
@@ -124,27 +122,23 @@ async fn operate(args: BrokerArgs) -> anyhow::Result<()> {
 /// Tries every provider of a configuration. The instance may run meanwhile, or not be there yet.
 async fn check(args: &BrokerArgs, config: Option<&Path>) -> anyhow::Result<()> {
     let path = config.map_or_else(|| args.data.join(CONFIG_FILE), Path::to_path_buf);
-    let text = std::fs::read_to_string(&path);
-    let text = text.with_context(|| format!("cannot read {}", path.display()))?;
-    let config = Config::from_toml(&text).with_context(|| path.display().to_string())?;
-    let settings = config.settle(Flags::default())?;
+    let settings = config_at(&path)?.settle(Flags::default())?;
     anyhow::ensure!(
         !settings.connectors.is_empty(),
         "{} has no [[connectors]]: people log in by e-mail code alone",
         path.display()
     );
-    let transport: Arc<dyn Transport> =
-        Arc::new(ReqwestTransport::builder().user_agent(AGENT).build()?);
+    let world = world()?;
     let (mut checks, issuer) = (Vec::new(), settings.issuer());
     for connector in &settings.connectors {
         let found = check_connector(
             connector,
             &issuer,
             &SystemEnvironment,
-            Arc::clone(&transport),
-            provider(),
-            &OsRandom,
-            SystemClock.now(),
+            Arc::clone(&world.transport),
+            world.provider,
+            &*world.random,
+            world.clock.now(),
         );
         checks.push(found.await);
     }

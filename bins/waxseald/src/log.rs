@@ -4,16 +4,14 @@ mod import;
 
 use std::fs;
 use std::path::Path;
-use std::sync::Arc;
 
 use anyhow::Context as _;
 use serde_json::{Value, json};
-use waxseal_crypto_aws_lc::{OsRandom, SystemClock, provider};
+use waxseal_crypto_aws_lc::{OsRandom, provider};
 use waxseal_instance::{
     Birth, BirthError, DataDir, InstanceUrl, Keys, Part, Rotated, Settings, World, freeze_log,
     log_statistics, log_trust_config, provision, rotate_log, write_client_files,
 };
-use waxseal_transport_reqwest::ReqwestTransport;
 
 use crate::args::{LogArgs, LogCommand, RotateArgs};
 use crate::stores::STATE;
@@ -69,13 +67,7 @@ async fn open(args: &LogArgs) -> anyhow::Result<Opened> {
     let birth = birth.filter(Birth::is_complete);
     let mut birth = birth.context("the instance has not begun yet: start it once")?;
     let keys = provision(&data, &mut birth, provider(), &OsRandom).await?;
-    let agent = concat!("waxseald/", env!("CARGO_PKG_VERSION"));
-    let world = World {
-        provider: provider(),
-        clock: Arc::new(SystemClock),
-        random: Arc::new(OsRandom),
-        transport: Arc::new(ReqwestTransport::builder().user_agent(agent).build()?),
-    };
+    let world = up::world()?;
     Ok(Opened {
         data,
         settings,

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use waxseal_identity_server::Mailer;
 use waxseal_identity_server::mail::SmtpMailer;
-use waxseal_instance::{BROKER_AUDIT, BROKER_KEYS, DataDir, LogStores, Part, Settings, Stores};
+use waxseal_instance::{
+    BROKER_AUDIT, BROKER_KEYS, BrokerStores, DataDir, LogStores, Part, Settings, Stores,
+};
 use waxseal_store_embedded::{
     AuditFile, IdentityKeys, IdentityStore, LogLedger, LogObjects, Outbox,
 };
@@ -26,10 +28,12 @@ pub(crate) fn open(data: &DataDir, settings: &Settings) -> anyhow::Result<Stores
     let audit = data.make(Part::Broker)?.join(BROKER_AUDIT);
     let audit = AuditFile::open(&audit).with_context(|| cannot_open(&audit))?;
     Ok(Stores {
-        broker: Arc::new(broker),
-        broker_audit: Arc::new(audit),
-        broker_keys: Arc::new(keys),
-        mailer: mailer(data, settings)?,
+        broker: BrokerStores {
+            records: Arc::new(broker),
+            keys: Arc::new(keys),
+            audit: Arc::new(audit),
+            mailer: mailer(data, settings)?,
+        },
         log: log(&data.make(Part::Log)?)?,
         ct: log(&data.make(Part::CtLog)?)?,
     })

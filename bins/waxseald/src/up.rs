@@ -20,7 +20,7 @@ use crate::args::UpArgs;
 use crate::{say, stores};
 
 /// How this program names itself to other servers.
-pub(crate) const AGENT: &str = concat!("waxseald/", env!("CARGO_PKG_VERSION"));
+const AGENT: &str = concat!("waxseald/", env!("CARGO_PKG_VERSION"));
 
 /// Runs until a signal.
 pub(crate) async fn up(args: UpArgs) -> anyhow::Result<()> {
@@ -54,12 +54,7 @@ pub(crate) async fn up(args: UpArgs) -> anyhow::Result<()> {
     if data.read(Part::Root, CONFIG_FILE)?.is_none() && args.config.is_none() {
         data.create(Part::Root, CONFIG_FILE, settings.to_toml().as_bytes())?;
     }
-    let world = World {
-        provider: provider(),
-        clock: Arc::new(SystemClock),
-        random: Arc::new(OsRandom),
-        transport: Arc::new(ReqwestTransport::builder().user_agent(AGENT).build()?),
-    };
+    let world = world()?;
     let stores = stores::open(&data, &settings)?;
     let instance = Instance::new(&settings, &keys, stores, world.clone()).await?;
     write_client_files(&data, instance.trust_config())?;
@@ -94,20 +89,37 @@ pub(crate) fn settings_of(
     data: &DataDir,
     flags: Flags,
 ) -> anyhow::Result<Settings> {
-    let (path, text) = match config {
-        Some(path) => {
-            let text = std::fs::read_to_string(path);
-            let text = text.with_context(|| format!("cannot read {}", path.display()))?;
-            (path.to_owned(), text)
-        }
+    let config = match config {
+        Some(path) => config_at(path)?,
         None => {
             let bytes = data.read(Part::Root, CONFIG_FILE)?.unwrap_or_default();
             let path = data.path().join(CONFIG_FILE);
-            (path, String::from_utf8_lossy(&bytes).into_owned())
+            parse_config(&path, &String::from_utf8_lossy(&bytes))?
         }
     };
-    let config = Config::from_toml(&text).with_context(|| path.display().to_string())?;
     Ok(config.settle(flags)?)
+}
+
+/// The configuration in a file.
+pub(crate) fn config_at(path: &Path) -> anyhow::Result<Config> {
+    let text = std::fs::read_to_string(path);
+    let text = text.with_context(|| format!("cannot read {}", path.display()))?;
+    parse_config(path, &text)
+}
+
+fn parse_config(path: &Path, text: &str) -> anyhow::Result<Config> {
+    Config::from_toml(text).with_context(|| path.display().to_string())
+}
+
+/// The system's clock and randomness, and the network.
+pub(crate) fn world() -> anyhow::Result<World> {
+    let transport = ReqwestTransport::builder().user_agent(AGENT).build()?;
+    Ok(World {
+        provider: provider(),
+        clock: Arc::new(SystemClock),
+        random: Arc::new(OsRandom),
+        transport: Arc::new(transport),
+    })
 }
 
 /// Says that it is ready, shows what it does if asked to, and what to type next.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use axum::Router;
-use waxseal_crypto::RandomError;
+use waxseal_crypto::{RandomError, Time};
 use waxseal_identity::SystemEnvironment;
 use waxseal_identity_server::{
     self as broker, AuditLog, CodeKey, IdentityServer, KeyKeepingError, KeyRing, KeyStore, Mailer,
@@ -13,22 +13,57 @@ use waxseal_serve::{Chassis, Fatal, HostCheck, Limits, Listener, Meter, Shutdown
 use zeroize::Zeroizing;
 
 use crate::config::ISSUER_PATH;
+use crate::provision::CODE_KEY;
 use crate::{Birth, BirthError, DataDir, DataError, InstanceUrl, Part, Settings, World};
-
-/// The key under which mailed codes are kept; an instance has it under the same name.
-const CODE_KEY: &str = "broker.code.key";
 
 /// Where a broker keeps its records.
 #[expect(clippy::exhaustive_structs, reason = "a list of what a process brings")]
 pub struct BrokerStores {
     /// Log-ins, accounts, limits.
     pub records: Arc<dyn broker::Store>,
-    /// The keys that sign identity tokens.
+    /// The keys that sign identity tokens. They change, so they are not among [`Keys`](crate::Keys).
     pub keys: Arc<dyn KeyStore>,
     /// What matters to security.
     pub audit: Arc<dyn AuditLog>,
     /// How codes reach people.
     pub mailer: Arc<dyn Mailer>,
+}
+
+impl BrokerStores {
+    /// The keys that sign now and next; made if there are none.
+    pub(crate) async fn open_ring(
+        &self,
+        config: &broker::Config,
+        world: &World,
+        now: Time,
+    ) -> Result<Arc<KeyRing>, KeyKeepingError> {
+        let keys = Arc::clone(&self.keys);
+        let ring = KeyRing::open(keys, world.provider, &config.keys, now).await?;
+        Ok(Arc::new(ring))
+    }
+
+    /// All that a broker has to do with.
+    pub(crate) fn context(
+        self,
+        keys: Arc<KeyRing>,
+        code_key: CodeKey,
+        world: World,
+        meter: &Meter,
+    ) -> broker::Context {
+        broker::Context {
+            clock: world.clock,
+            random: world.random,
+            provider: world.provider,
+            keys,
+            code_key,
+            store: self.records,
+            mailer: self.mailer,
+            audit: self.audit,
+            transport: world.transport,
+            environment: Arc::new(SystemEnvironment),
+            meter: meter.clone(),
+        }
+    }
 }
 
 /// A broker, ready to be served.
@@ -77,21 +112,9 @@ impl BrokerAlone {
         Birth::of(data, settings, world.clock.now())?;
         let code_key = code_key(data, &world)?;
         let now = world.clock.now();
-        let ring = KeyRing::open(stores.keys, world.provider, &config.keys, now).await?;
+        let ring = stores.open_ring(&config, &world, now).await?;
         let meter = Meter::new();
-        let context = broker::Context {
-            clock: world.clock,
-            random: world.random,
-            provider: world.provider,
-            keys: Arc::new(ring),
-            code_key,
-            store: stores.records,
-            mailer: stores.mailer,
-            audit: stores.audit,
-            transport: world.transport,
-            environment: Arc::new(SystemEnvironment),
-            meter: meter.clone(),
-        };
+        let context = stores.context(ring, code_key, world, &meter);
         Ok(Self {
             broker: IdentityServer::new(config, context).await?,
             url: settings.url.clone(),

@@ -8,10 +8,8 @@ use axum::Router;
 use waxseal_ca_server::{self as ca, CaServer};
 use waxseal_crypto::{Clock, CryptoProvider, Random, Signer};
 use waxseal_formats::ClientTrustConfig;
-use waxseal_identity::{ClaimPath, IssuerConfig, IssuerKind, KeySource, SystemEnvironment};
-use waxseal_identity_server::{
-    self as broker, AuditLog, CodeKey, IdentityServer, KeyKeepingError, KeyRing, KeyStore, Mailer,
-};
+use waxseal_identity::{ClaimPath, IssuerConfig, IssuerKind, KeySource};
+use waxseal_identity_server::{self as broker, CodeKey, IdentityServer, KeyKeepingError, KeyRing};
 use waxseal_log_grpc::with_grpc;
 use waxseal_log_server::{
     self as log, ArtifactLog, CtConfigError, CtLog, Ledger, LogServer, Objects,
@@ -25,7 +23,8 @@ use waxseal_tsa_server::{self as tsa, TsaServer};
 use crate::config::ISSUER_PATH;
 use crate::shards::by_host;
 use crate::{
-    InstanceUrl, Keys, LogWitnessError, RouterTransport, Settings, Shard, page, trust_config,
+    BrokerStores, InstanceUrl, Keys, LogWitnessError, RouterTransport, Settings, Shard, page,
+    trust_config,
 };
 
 /// The world, as an instance sees it.
@@ -46,13 +45,7 @@ pub struct World {
 #[expect(clippy::exhaustive_structs, reason = "a list of what a process brings")]
 pub struct Stores {
     /// The broker's.
-    pub broker: Arc<dyn broker::Store>,
-    /// The keys that sign identity tokens. They change, so they are not among [`Keys`].
-    pub broker_keys: Arc<dyn KeyStore>,
-    /// Where the broker writes what matters to security.
-    pub broker_audit: Arc<dyn AuditLog>,
-    /// How codes reach people.
-    pub mailer: Arc<dyn Mailer>,
+    pub broker: BrokerStores,
     /// The transparency log's.
     pub log: LogStores,
     /// The certificate transparency log's.
@@ -150,8 +143,7 @@ impl Instance {
         let url = settings.url.clone();
         let meter = Meter::new();
         let (now, config) = (world.clock.now(), settings.broker_config());
-        let ring = KeyRing::open(stores.broker_keys, world.provider, &config.keys, now).await?;
-        let ring = Arc::new(ring);
+        let ring = stores.broker.open_ring(&config, &world, now).await?;
         let tsa = timestamp_authority(keys, &world, &meter)?;
         let ct = ct_log(&url, keys, stores.ct, &world, &meter).await?;
         let (config_of_log, context) = log_parts(settings, keys, stores.log, &world, &meter)?;
@@ -176,19 +168,8 @@ impl Instance {
                 verifier.replace_static_keys(&issuer, keys);
             }
         });
-        let context = broker::Context {
-            clock: Arc::clone(&world.clock),
-            random: Arc::clone(&world.random),
-            provider: world.provider,
-            keys: ring,
-            code_key: CodeKey::new(*keys.code_key),
-            store: stores.broker,
-            mailer: stores.mailer,
-            audit: stores.broker_audit,
-            transport: Arc::clone(&world.transport),
-            environment: Arc::new(SystemEnvironment),
-            meter: meter.clone(),
-        };
+        let code_key = CodeKey::new(*keys.code_key);
+        let context = stores.broker.context(ring, code_key, world, &meter);
         let broker = IdentityServer::new(config, context).await?;
         let trust_config = trust_config(&url, keys, log.log_id());
         Ok(Self {

@@ -14,6 +14,8 @@ use waxseal_issuing::IssueError;
 use waxseal_pki::{Certificate, CertificateError};
 use zeroize::Zeroizing;
 
+pub(crate) use keys::CODE_KEY;
+
 use crate::{
     Birth, BirthError, DataDir, DataError, InstanceUrl, RootExport, RootExportError, Settings,
     ShardError, Shards,
@@ -196,7 +198,7 @@ async fn make(
         }
     };
     let tsa = vault.signer(keys::TSA)?;
-    let code_key = vault.secret(keys::CODE, random)?;
+    let code_key = vault.secret(CODE_KEY, random)?;
     let maker = certificates::Maker {
         vault: &vault,
         random,

@@ -42,8 +42,9 @@ use waxseal_crypto_aws_lc::{OsRandom, provider};
 use waxseal_formats::ClientTrustConfig;
 use waxseal_identity::IdentityToken;
 use waxseal_instance::{
-    BROKER_AUDIT, BROKER_KEYS, Birth, Config, DataDir, Flags, Instance, LogStores, Nowhere,
-    OutboxReader, Part, RouterTransport, Stores, World, email_login, provision, write_client_files,
+    BROKER_AUDIT, BROKER_KEYS, Birth, BrokerStores, Config, DataDir, Flags, Instance, LogStores,
+    Nowhere, OutboxReader, Part, RouterTransport, Stores, World, email_login, provision,
+    write_client_files,
 };
 use waxseal_serve::{Fatal, HostCheck, Limits, Listen, Listener, Shutdown};
 use waxseal_sign::{Endpoints, Session, SigningContext, SigningError, Silent};
@@ -264,7 +265,11 @@ fn serve(
     }
 }
 
-fn stores(data: &DataDir) -> Stores {
+/// The embedded stores of every role, in a data directory. Mail goes to its outbox.
+///
+/// # Panics
+/// One of them cannot be opened.
+pub fn stores(data: &DataDir) -> Stores {
     let log = |part| {
         let folder = data.make(part).unwrap();
         LogStores {
@@ -272,17 +277,16 @@ fn stores(data: &DataDir) -> Stores {
             objects: Arc::new(LogObjects::open(&folder.join("tiles")).unwrap()),
         }
     };
-    let broker = data.make(Part::Broker).unwrap().join("state.redb");
+    let broker = data.make(Part::Broker).unwrap();
+    let keys = data.make(Part::Keys).unwrap();
     let outbox = data.make(Part::Outbox).unwrap();
     Stores {
-        broker: Arc::new(IdentityStore::open(&broker).unwrap()),
-        broker_audit: Arc::new(
-            AuditFile::open(&data.make(Part::Broker).unwrap().join(BROKER_AUDIT)).unwrap(),
-        ),
-        broker_keys: Arc::new(
-            IdentityKeys::open(&data.make(Part::Keys).unwrap().join(BROKER_KEYS)).unwrap(),
-        ),
-        mailer: Arc::new(Outbox::new(&outbox, |_| {}).unwrap()),
+        broker: BrokerStores {
+            records: Arc::new(IdentityStore::open(&broker.join("state.redb")).unwrap()),
+            keys: Arc::new(IdentityKeys::open(&keys.join(BROKER_KEYS)).unwrap()),
+            audit: Arc::new(AuditFile::open(&broker.join(BROKER_AUDIT)).unwrap()),
+            mailer: Arc::new(Outbox::new(&outbox, |_| {}).unwrap()),
+        },
         log: log(Part::Log),
         ct: log(Part::CtLog),
     }

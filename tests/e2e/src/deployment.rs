@@ -12,13 +12,11 @@ use waxseal_crypto_aws_lc::{OsRandom, SystemClock, provider};
 use waxseal_formats::ClientTrustConfig;
 use waxseal_identity::IdentityToken;
 use waxseal_instance::{
-    BROKER_AUDIT, BROKER_KEYS, Birth, Config, DataDir, Flags, Instance, Keys, LogStores, Nowhere,
-    OutboxReader, Part, RouterTransport, Stores, World, email_login, provision, write_client_files,
+    Birth, Config, DataDir, Flags, Instance, Keys, Nowhere, OutboxReader, Part, RouterTransport,
+    World, email_login, provision, write_client_files,
 };
 use waxseal_serve::{Fatal, HostCheck, Limits, Listen, Listener, Shutdown};
-use waxseal_store_embedded::{
-    AuditFile, IdentityKeys, IdentityStore, LogLedger, LogObjects, Outbox,
-};
+use waxseal_testkit::stores;
 use waxseal_transport::Transport;
 
 /// A private Sigstore.
@@ -133,30 +131,6 @@ impl Deployment {
         email_login(&*self.transport, &OsRandom, &issuer, address, &mail)
             .await
             .unwrap()
-    }
-}
-
-fn stores(data: &DataDir) -> Stores {
-    let log = |part| {
-        let folder = data.make(part).unwrap();
-        LogStores {
-            ledger: Arc::new(LogLedger::open(&folder.join("state.redb")).unwrap()),
-            objects: Arc::new(LogObjects::open(&folder.join("tiles")).unwrap()),
-        }
-    };
-    let broker = data.make(Part::Broker).unwrap().join("state.redb");
-    let outbox = data.make(Part::Outbox).unwrap();
-    Stores {
-        broker: Arc::new(IdentityStore::open(&broker).unwrap()),
-        broker_audit: Arc::new(
-            AuditFile::open(&data.make(Part::Broker).unwrap().join(BROKER_AUDIT)).unwrap(),
-        ),
-        broker_keys: Arc::new(
-            IdentityKeys::open(&data.make(Part::Keys).unwrap().join(BROKER_KEYS)).unwrap(),
-        ),
-        mailer: Arc::new(Outbox::new(&outbox, |_| {}).unwrap()),
-        log: log(Part::Log),
-        ct: log(Part::CtLog),
     }
 }
 

@@ -49,10 +49,12 @@ fn stores(folder: &Path) -> Stores {
     std::fs::write(&broker_keys, KeptRing::new(current, next).encode()).unwrap();
     std::fs::set_permissions(&broker_keys, PermissionsExt::from_mode(0o600)).unwrap();
     Stores {
-        broker_audit: Arc::new(NoAuditLog),
-        broker_keys: Arc::new(IdentityKeys::open(&broker_keys).unwrap()),
-        broker: Arc::new(IdentityStore::open(&folder.join("broker.redb")).unwrap()),
-        mailer: Arc::new(Outbox::new(&folder.join("outbox"), |_| {}).unwrap()),
+        broker: BrokerStores {
+            records: Arc::new(IdentityStore::open(&folder.join("broker.redb")).unwrap()),
+            keys: Arc::new(IdentityKeys::open(&broker_keys).unwrap()),
+            audit: Arc::new(NoAuditLog),
+            mailer: Arc::new(Outbox::new(&folder.join("outbox"), |_| {}).unwrap()),
+        },
         log: log("log"),
         ct: log("ct"),
     }
@@ -128,7 +130,7 @@ async fn note_key() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn broker_keys() {
-    let refused = start("", |_, stores| stores.broker_keys = Arc::new(Lost)).await;
+    let refused = start("", |_, stores| stores.broker.keys = Arc::new(Lost)).await;
     assert!(
         matches!(refused, Err(ComposeError::BrokerKeys(_))),
         "{refused:?}"

@@ -30,7 +30,8 @@ pub(super) const TSA: Named = Named {
     file: "tsa.key.pem",
     algorithm: P256,
 };
-pub(super) const CODE: &str = "broker.code.key";
+/// The key under which mailed codes are kept.
+pub(crate) const CODE_KEY: &str = "broker.code.key";
 
 /// The keys' folder, and what may be done there.
 pub(super) struct Vault<'a> {
