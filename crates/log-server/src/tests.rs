@@ -12,5 +12,6 @@ mod http;
 mod pipelining;
 mod recovery;
 mod rules;
+mod running;
 mod scrubbing;
 mod sequencing;

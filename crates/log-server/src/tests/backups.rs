@@ -3,63 +3,19 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use bytes::Bytes;
-use tokio::task::JoinHandle;
 use waxseal_crypto::{SignatureAlgorithm, Time};
-use waxseal_serve::{Fatal, Shutdown};
 use waxseal_tlog::{
     EntryBundle, Frontier, KeyName, NoteSigner, Origin, SignatureKind, Tile, TilePath, leaf_hash,
 };
 
-use crate::service::SubmitError;
+use super::running::Running;
 use crate::testing::{MemoryLedger, MemoryObjects, ORIGIN, Rig, provider, signer_of};
 use crate::{
-    BackupTarget, Config, LogServer, Logged, ObjectName, Published, Replica, ReplicaContext,
-    ReplicaEnd, ReplicaError, ReplicaKind, StartError,
+    BackupTarget, Config, LogServer, ObjectName, Published, Replica, ReplicaContext, ReplicaEnd,
+    ReplicaError, ReplicaKind, StartError,
 };
 
 const OTHER: &str = "other.example";
-
-struct Running {
-    log: Arc<LogServer>,
-    shutdown: Shutdown,
-    ended: JoinHandle<Result<(), Fatal>>,
-}
-
-impl Running {
-    fn new(log: LogServer) -> Self {
-        let (log, shutdown) = (Arc::new(log), Shutdown::new());
-        let ended = tokio::spawn({
-            let (log, shutdown) = (Arc::clone(&log), shutdown.clone());
-            async move { log.run(shutdown).await }
-        });
-        Self {
-            log,
-            shutdown,
-            ended,
-        }
-    }
-
-    async fn submit(&self, text: &str) -> Result<Logged, SubmitError> {
-        let body = Bytes::from(text.to_owned());
-        self.log.service.submit(0, &body).await
-    }
-
-    async fn grow(&self, from: u64, to: u64) {
-        let submitted = (from..to).map(|n| {
-            let (log, body) = (Arc::clone(&self.log), Bytes::from(format!("entry {n}")));
-            tokio::spawn(async move { log.service.submit(0, &body).await.unwrap() })
-        });
-        for logged in submitted.collect::<Vec<_>>() {
-            logged.await.unwrap();
-        }
-    }
-
-    async fn stop(self) {
-        self.shutdown.trigger();
-        self.ended.await.unwrap().unwrap();
-    }
-}
 
 /// The stores of a copy.
 #[derive(Default)]

@@ -3,52 +3,17 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use bytes::Bytes;
-use tokio::task::JoinHandle;
-use waxseal_serve::{Fatal, Shutdown};
 use waxseal_tlog::SignedNote;
 
+use super::running::Running;
 use crate::service::SubmitError;
 use crate::testing::{Fault, ORIGIN, Rig};
-use crate::{AppendError, LogServer, Logged, ObjectName};
-
-/// A log that runs until it is stopped.
-struct Running {
-    log: Arc<LogServer>,
-    shutdown: Shutdown,
-    ended: JoinHandle<Result<(), Fatal>>,
-}
-
-impl Running {
-    async fn new(rig: &Rig) -> Self {
-        let log = Arc::new(rig.start().await.unwrap());
-        let shutdown = Shutdown::new();
-        let ended = tokio::spawn({
-            let (log, shutdown) = (Arc::clone(&log), shutdown.clone());
-            async move { log.run(shutdown).await }
-        });
-        Self {
-            log,
-            shutdown,
-            ended,
-        }
-    }
-
-    async fn submit(&self, text: &str) -> Result<Logged, SubmitError> {
-        let body = Bytes::from(text.to_owned());
-        self.log.service.submit(0, &body).await
-    }
-
-    async fn stop(self) {
-        self.shutdown.trigger();
-        self.ended.await.unwrap().unwrap();
-    }
-}
+use crate::{AppendError, ObjectName};
 
 #[tokio::test]
 async fn frozen() {
     let rig = Rig::new();
-    let log = Running::new(&rig).await;
+    let log = Running::new(rig.start().await.unwrap());
     for n in 0..300 {
         log.submit(&n.to_string()).await.unwrap();
     }
@@ -68,7 +33,7 @@ async fn frozen() {
 
     // For ever, without a word in the configuration, and without the key.
     rig.signer_fails.store(true, Ordering::SeqCst);
-    let log = Running::new(&rig).await;
+    let log = Running::new(rig.start().await.unwrap());
     assert_eq!(log.log.published(), last);
     let error = log.submit("new").await.unwrap_err();
     assert!(matches!(error, SubmitError::Append(AppendError::Frozen)));
@@ -81,7 +46,7 @@ async fn frozen() {
 async fn a_freeze_loses_nobody() {
     let rig = Rig::new();
     rig.ledger.millis.store(2, Ordering::SeqCst);
-    let log = Arc::new(Running::new(&rig).await);
+    let log = Arc::new(Running::new(rig.start().await.unwrap()));
     let submitted = (0..400).map(|n| {
         let log = Arc::clone(&log);
         tokio::spawn(async move { log.submit(&n.to_string()).await })
@@ -109,7 +74,7 @@ async fn a_freeze_loses_nobody() {
 #[tokio::test]
 async fn a_freeze_that_is_not_committed_is_none() {
     let rig = Rig::new();
-    let log = Running::new(&rig).await;
+    let log = Running::new(rig.start().await.unwrap());
     log.log.flush().await;
     rig.plan.strike(0, Fault::Fail);
     let error = log.log.freeze().await.unwrap_err();
@@ -122,7 +87,7 @@ async fn a_freeze_that_is_not_committed_is_none() {
 #[tokio::test]
 async fn statistics() {
     let rig = Rig::new();
-    let log = Running::new(&rig).await;
+    let log = Running::new(rig.start().await.unwrap());
     for n in 0..300 {
         log.submit(&n.to_string()).await.unwrap();
     }
@@ -144,7 +109,7 @@ async fn statistics() {
 #[tokio::test]
 async fn a_log_that_cannot_sign_is_not_ready() {
     let rig = Rig::new();
-    let log = Running::new(&rig).await;
+    let log = Running::new(rig.start().await.unwrap());
     assert_eq!(log.log.health("log").ready().await, Ok(()));
     rig.signer_fails.store(true, Ordering::SeqCst);
     assert!(log.submit("a").await.is_err());
