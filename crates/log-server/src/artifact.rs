@@ -12,9 +12,7 @@ use waxseal_crypto::{
 use waxseal_formats::entry::{HashedRekordV002, Signature, Verifier, VerifierKey};
 use waxseal_formats::json::JsonError;
 use waxseal_formats::log::{CreateEntryRequest, MAX_CREATE_ENTRY_REQUEST_BYTES};
-use waxseal_formats::{
-    FieldError, InclusionProof, KeyDetails, MessageDigest, TransparencyLogEntry,
-};
+use waxseal_formats::{FieldError, KeyDetails, MessageDigest};
 use waxseal_serve::BoxError;
 use waxseal_tlog::{EntryBundle, Hash, MAX_ENTRY_BYTES, Origin, leaf_hash};
 
@@ -181,7 +179,10 @@ impl Personality for ArtifactLog {
                 return Ok(Answer::Duplicate);
             }
             let content_type = "application/json";
-            let body = entry_of(logged)?.to_json().into_bytes();
+            let body = logged
+                .entry(kind_of(logged.stored()), "0.0.2")?
+                .to_json()
+                .into_bytes();
             Ok(if logged.is_duplicate() {
                 Answer::Document { content_type, body }
             } else {
@@ -189,29 +190,6 @@ impl Personality for ArtifactLog {
             })
         })
     }
-}
-
-fn entry_of(logged: &Logged) -> Result<TransparencyLogEntry, BoxError> {
-    let proof = logged.prove()?;
-    let published = logged.published();
-    let log_index = i64::try_from(logged.index())?;
-    let kind = kind_of(logged.stored());
-    Ok(TransparencyLogEntry {
-        log_index,
-        log_id: logged.log_id().to_vec(),
-        kind: kind.to_owned(),
-        version: "0.0.2".to_owned(),
-        integrated_time: 0,
-        inclusion_promise: None,
-        inclusion_proof: Some(InclusionProof {
-            log_index,
-            root_hash: published.root_hash.to_vec(),
-            tree_size: i64::try_from(published.tree_size)?,
-            hashes: proof.hashes.iter().map(|hash| hash.to_vec()).collect(),
-            checkpoint: Some(published.checkpoint.clone()),
-        }),
-        canonicalized_body: logged.stored().to_vec(),
-    })
 }
 
 /// The canonical body starts with its version and kind, keys being sorted.

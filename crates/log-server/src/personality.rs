@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use waxseal_crypto::{BoxFuture, Time};
+use waxseal_formats::{self as formats, TransparencyLogEntry};
 use waxseal_serve::BoxError;
 use waxseal_tlog::{Hash, InclusionProof, NoteSigner, Origin};
 
@@ -303,6 +304,31 @@ impl Logged {
     /// The untruncated key id of the log's first signer ([`NoteSigner::log_id`]).
     pub const fn log_id(&self) -> &[u8; 32] {
         &self.log_id
+    }
+
+    /// The entry as Rekor's API answers it, with its proof and the checkpoint.
+    ///
+    /// # Errors
+    /// A fault: the tree's hashes cannot be read.
+    pub fn entry(&self, kind: &str, version: &str) -> Result<TransparencyLogEntry, BoxError> {
+        let (proof, published) = (self.prove()?, self.published());
+        let log_index = i64::try_from(self.index())?;
+        Ok(TransparencyLogEntry {
+            log_index,
+            log_id: self.log_id().to_vec(),
+            kind: kind.to_owned(),
+            version: version.to_owned(),
+            integrated_time: 0,
+            inclusion_promise: None,
+            inclusion_proof: Some(formats::InclusionProof {
+                log_index,
+                root_hash: published.root_hash.to_vec(),
+                tree_size: i64::try_from(published.tree_size)?,
+                hashes: proof.hashes.iter().map(|hash| hash.to_vec()).collect(),
+                checkpoint: Some(published.checkpoint.clone()),
+            }),
+            canonicalized_body: self.stored().to_vec(),
+        })
     }
 
     /// The proof that the published tree has it.
