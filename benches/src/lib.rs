@@ -3,8 +3,8 @@
 //! **What it is.** Programs, one per question: `verify` (the library beside the nearest Rust peer,
 //! and where the time goes), `command` (the command line beside cosign), `build-time` (what it
 //! costs to depend on us), `instance` (all roles under load), `log` (the log beside rekor-tiles),
-//! `ledger` (a commit by the number of keys); `prefill` makes a large log to measure on. Each prints a table; none asserts,
-//! because figures move with the machine. Ratios within one run do not.
+//! `ledger` (a commit by the number of keys); `prefill` makes a large log to measure on. Each prints a
+//! table; none asserts, because figures move with the machine. Ratios within one run do not.
 //!
 //! **In scope.** Cases from the public conformance suite, interleaved repetitions, a provider that
 //! counts.
@@ -37,7 +37,7 @@ mod table;
 pub use case::{Case, corpus, public_good};
 pub use costs::Costs;
 pub use counting::{Calls, Tally, counting_provider, take_tally};
-pub use machine::{CpuTime, beside, cpu_time, disk, load_average, megabytes};
+pub use machine::{CpuTime, beside, cpu_time, disk, load_average, megabytes, two_workers};
 pub use peer::{RekorTiles, Settings};
 pub use prefill::prefill;
 pub use program::Program;

@@ -36,6 +36,17 @@ pub fn disk(folder: &Path) -> Result<String> {
     ))
 }
 
+/// A runtime with two workers: as many as the machines have that the figures are told for.
+///
+/// # Errors
+/// If the system gives no threads.
+pub fn two_workers() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+}
+
 /// A program in the folder of this one.
 ///
 /// # Errors

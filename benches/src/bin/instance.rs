@@ -17,7 +17,9 @@ use waxseal_benches::load::{
     Certificates, Entries, Pace, Paced, Served, Target, Timestamps, Work, pace,
     workflow_certificate,
 };
-use waxseal_benches::{Program, Samples, Table, beside, disk, load_average, megabytes};
+use waxseal_benches::{
+    Program, Samples, Table, beside, disk, load_average, megabytes, two_workers,
+};
 use waxseal_instance::DEMO_IDENTITY;
 use waxseal_tests_simulation::{Author, Chance, Connection, Running, free_port, resident_memory};
 
@@ -86,10 +88,7 @@ const PEERS: &[[&str; 3]] = &[
 #[expect(clippy::print_stdout, reason = "a bench prints its tables")]
 fn main() -> Result<()> {
     let arguments = Arguments::parse()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()?;
+    let runtime = two_workers()?;
     println!("load average before: {}", load_average());
     let folder = tempfile::tempdir()?;
     runtime.block_on(async {

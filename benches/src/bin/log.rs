@@ -23,6 +23,7 @@ use waxseal_benches::load::{
 };
 use waxseal_benches::{
     Costs, RekorTiles, Samples, Settings, Table, beside, disk, load_average, megabytes, prefill,
+    two_workers,
 };
 use waxseal_instance::DEMO_IDENTITY;
 use waxseal_tests_simulation::{Author, Chance, Connection, Running, free_port, resident_memory};
@@ -52,10 +53,7 @@ const DEFAULTS_SECONDS: u64 = 25;
 
 fn main() -> Result<()> {
     let options = Options::parse()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()?;
+    let runtime = two_workers()?;
     let folder = match &options.folder {
         Some(folder) => tempfile::tempdir_in(folder)?,
         None => tempfile::tempdir()?,
