@@ -5,6 +5,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use crate::folder::sync_directory;
+
 /// Folders and files below one root. Paths are relative to it and separated by `/`; the root is `""`.
 ///
 /// **Durability.** The bytes of a file are durable once [`sync_file`](Self::sync_file) has returned;
@@ -90,7 +92,7 @@ impl DirectoryTree {
         fs::create_dir_all(root)?;
         let above = root.parent().filter(|path| !path.as_os_str().is_empty());
         if let Some(above) = above {
-            File::open(above)?.sync_all()?;
+            sync_directory(above)?;
         }
         let root = root.to_owned();
         Ok(Self { root })
@@ -146,6 +148,6 @@ impl FileTree for DirectoryTree {
     }
 
     fn sync_folder(&self, path: &str) -> io::Result<()> {
-        File::open(self.at(path))?.sync_all()
+        sync_directory(&self.at(path))
     }
 }

@@ -201,14 +201,15 @@ fn make_private(path: &Path) -> io::Result<()> {
     fs::create_dir(path)
 }
 
+/// Makes the names in a directory durable.
 #[cfg(unix)]
-fn sync_directory(path: &Path) -> io::Result<()> {
+pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 
 /// Elsewhere a directory cannot be opened as a file; its names are durable by themselves.
 #[cfg(not(unix))]
-fn sync_directory(_: &Path) -> io::Result<()> {
+pub(crate) fn sync_directory(_: &Path) -> io::Result<()> {
     Ok(())
 }
 

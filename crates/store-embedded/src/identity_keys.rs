@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::OpenError;
 use crate::file::{is_open_to_others, private};
+use crate::folder::sync_directory;
 
 /// Longest document that is read; a ring has some kilobytes.
 const MAX_DOCUMENT: u64 = 1 << 20;
@@ -97,15 +98,10 @@ impl IdentityKeys {
     }
 }
 
-#[cfg(unix)]
+/// Makes the name of a file durable.
 fn sync_folder(path: &Path) -> io::Result<()> {
     let folder = path.parent().filter(|folder| *folder != Path::new(""));
-    File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
-}
-
-#[cfg(not(unix))]
-fn sync_folder(_: &Path) -> io::Result<()> {
-    Ok(())
+    sync_directory(folder.unwrap_or(Path::new(".")))
 }
 
 impl KeyStore for IdentityKeys {

@@ -118,7 +118,9 @@ fn event(line: &str) -> Outcome<Event> {
     let unreadable = || format!("the trace has {line:.80}");
     let (what, rest) = line.split_once(' ').ok_or_else(unreadable)?;
     if what == "answer" {
-        return bytes_of(rest).map(Event::Answer).ok_or_else(unreadable);
+        return hex::decode(rest)
+            .map(Event::Answer)
+            .map_err(|_| unreadable());
     }
     let (offset, path) = rest.split_once(' ').ok_or_else(unreadable)?;
     let offset = offset.parse().map_err(|_| unreadable())?;
@@ -133,16 +135,6 @@ fn event(line: &str) -> Outcome<Event> {
             None => Event::Other(other.to_owned(), path),
         },
     })
-}
-
-fn bytes_of(hex: &str) -> Option<Vec<u8>> {
-    let (pairs, rest) = hex.as_bytes().as_chunks::<2>();
-    let digit = |byte: u8| char::from(byte).to_digit(16);
-    let bytes = pairs.iter().map(|[high, low]| {
-        let value = digit(*high)? * 16 + digit(*low)?;
-        u8::try_from(value).ok()
-    });
-    rest.is_empty().then(|| bytes.collect()).flatten()
 }
 
 #[cfg(test)]

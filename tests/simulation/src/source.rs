@@ -63,6 +63,16 @@ fn entries_end(bundle: &[u8], width: u16) -> usize {
 #[derive(Debug)]
 pub struct Server(pub Connection);
 
+impl Server {
+    /// The server on a port of loopback.
+    ///
+    /// # Errors
+    /// Nobody listens there.
+    pub async fn connect(port: u16) -> Outcome<Self> {
+        Connection::open(port).await.map(Self).map_err(text)
+    }
+}
+
 impl Source for Server {
     async fn read(&mut self, path: &str) -> Outcome<Option<Vec<u8>>> {
         let answer = self.0.get(&format!("/{path}")).await;

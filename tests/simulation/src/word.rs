@@ -4,7 +4,6 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use waxseal_crypto::{BoxFuture, Time, sha256};
-use waxseal_formats::{InclusionProof, TransparencyLogEntry};
 use waxseal_log_server::{
     Answer, BundleKind, CheckError, DedupKey, Endpoint, Logged, Personality, Record, Refusal,
     Submission,
@@ -92,27 +91,9 @@ impl Personality for Words {
             if logged.is_duplicate() {
                 return Ok(Answer::Duplicate);
             }
-            let (proof, published) = (logged.prove()?, logged.published());
-            let log_index = i64::try_from(logged.index())?;
-            let entry = TransparencyLogEntry {
-                log_index,
-                log_id: logged.log_id().to_vec(),
-                kind: "word".to_owned(),
-                version: "1".to_owned(),
-                integrated_time: 0,
-                inclusion_promise: None,
-                inclusion_proof: Some(InclusionProof {
-                    log_index,
-                    root_hash: published.root_hash.to_vec(),
-                    tree_size: i64::try_from(published.tree_size)?,
-                    hashes: proof.hashes.iter().map(|hash| hash.to_vec()).collect(),
-                    checkpoint: Some(published.checkpoint.clone()),
-                }),
-                canonicalized_body: logged.stored().to_vec(),
-            };
             Ok(Answer::Created {
                 content_type: "application/json",
-                body: entry.to_json().into_bytes(),
+                body: logged.entry("word", "1")?.to_json().into_bytes(),
             })
         })
     }

@@ -143,7 +143,7 @@ async fn fail_at(template: &Template, number: u64, fault: Fault) -> Outcome<Opti
     let failed = failed_call(&trace)?;
     let mut audit = Audit::new(key);
     let (_process, _) = Running::start(&template.program, &data, template.port).await?;
-    let mut server = Server(connect(template.port).await?);
+    let mut server = Server::connect(template.port).await?;
     for entry in &posted.refused {
         let (index, _) = send_again(&mut server, entry).await?;
         audit.read(&mut server, false).await?;
@@ -160,11 +160,6 @@ async fn fail_at(template: &Template, number: u64, fault: Fault) -> Outcome<Opti
     // The bare directory may be behind, and must be whole.
     audit.read(&mut Directory(log.join("tiles")), false).await?;
     Ok(failed)
-}
-
-async fn connect(port: u16) -> Outcome<Connection> {
-    let connection = Connection::open(port).await;
-    connection.map_err(|error| error.to_string())
 }
 
 /// The name and the file of the call that failed, as the trace has it.

@@ -29,13 +29,14 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Request, header};
+use futures_util::future::join_all;
 use http_body_util::BodyExt as _;
 use tokio::task::JoinHandle;
 use tower::ServiceExt as _;
 use waxseal_crypto::{LocalSigner, SignatureAlgorithm, Signer};
 use waxseal_crypto_aws_lc::{SystemClock, provider};
 use waxseal_log_server::{Config, Context, LogServer};
-use waxseal_serve::{Fatal, Meter, Shutdown};
+use waxseal_serve::{Fatal, Meter, Shutdown, causes};
 use waxseal_store_embedded::{Folder, KeyShape, LogLedger, LogObjects};
 use waxseal_tests_simulation::{
     Acknowledgement, Audit, Chance, Disk, DiskDatabase, DiskFolder, DiskTree, Entry, Loss, Outcome,
@@ -76,19 +77,10 @@ impl World {
 
     /// Opens the stores and starts the log on them.
     async fn start(&self, disk: &Disk) -> Outcome<Running> {
-        let said = |error: &dyn std::error::Error| {
-            let mut text = error.to_string();
-            let mut cause = error.source();
-            while let Some(next) = cause {
-                text = format!("{text}: {next}");
-                cause = next.source();
-            }
-            text
-        };
-        let database = DiskDatabase::open(disk, "state.redb").map_err(|e| said(&e))?;
+        let database = DiskDatabase::open(disk, "state.redb").map_err(|e| causes(&e))?;
         let folder: Arc<dyn Folder> = match DiskFolder::open(disk, "keys") {
             Ok(folder) => Arc::new(folder),
-            Err(error) => return Err(said(&error)),
+            Err(error) => return Err(causes(&error)),
         };
         // Small enough for runs to be written and merged within the script.
         let shape = KeyShape {
@@ -96,9 +88,9 @@ impl World {
             fan_in: 2,
             in_background: false,
         };
-        let ledger = LogLedger::with_backend(database, &folder, shape).map_err(|e| said(&e))?;
-        let tree = DiskTree::open(disk, "tiles").map_err(|e| said(&e))?;
-        let objects = LogObjects::with_tree(Arc::new(tree.clone())).map_err(|e| said(&e))?;
+        let ledger = LogLedger::with_backend(database, &folder, shape).map_err(|e| causes(&e))?;
+        let tree = DiskTree::open(disk, "tiles").map_err(|e| causes(&e))?;
+        let objects = LogObjects::with_tree(Arc::new(tree.clone())).map_err(|e| causes(&e))?;
         let context = Context {
             provider: provider(),
             clock: Arc::new(SystemClock),
@@ -111,7 +103,7 @@ impl World {
         };
         let config = Config::new(Origin::new(ORIGIN).unwrap());
         let log = LogServer::new(config, context).await;
-        let log = Arc::new(log.map_err(|e| said(&e))?);
+        let log = Arc::new(log.map_err(|e| causes(&e))?);
         let shutdown = Shutdown::new();
         let work = tokio::spawn({
             let (log, shutdown) = (Arc::clone(&log), shutdown.clone());
@@ -255,33 +247,6 @@ impl Source for Running {
             status => Err(format!("{path}: {status}")),
         }
     }
-}
-
-async fn join_all<T>(futures: impl Iterator<Item = impl Future<Output = T>>) -> Vec<T> {
-    let mut futures: Vec<_> = futures
-        .map(|future| (Some(Box::pin(future)), None))
-        .collect();
-    std::future::poll_fn(|context| {
-        let mut is_pending = false;
-        for (future, done) in &mut futures {
-            if let Some(running) = future {
-                match running.as_mut().poll(context) {
-                    std::task::Poll::Ready(value) => {
-                        *done = Some(value);
-                        *future = None;
-                    }
-                    std::task::Poll::Pending => is_pending = true,
-                }
-            }
-        }
-        if is_pending {
-            std::task::Poll::Pending
-        } else {
-            std::task::Poll::Ready(())
-        }
-    })
-    .await;
-    futures.into_iter().filter_map(|(_, done)| done).collect()
 }
 
 /// A log at rest, and what is known of it.

@@ -122,7 +122,7 @@ async fn simulate(data: &Path, rounds: u64, seed: u64) -> Outcome<(Tally, u64)> 
             }
         }
         let running = restart(&program, data, port, &mut chance, &mut tally).await?;
-        let mut server = connect(port).await?;
+        let mut server = Server::connect(port).await?;
         for entry in &again {
             let (index, is_known) = send_again(&mut server, entry).await.map_err(at)?;
             tally.found += usize::from(is_known);
@@ -155,7 +155,7 @@ async fn simulate(data: &Path, rounds: u64, seed: u64) -> Outcome<(Tally, u64)> 
 
 /// Everything again from the first byte, from the server and from the bare directory.
 async fn finish(process: &Running, audit: &mut Audit, promises: &[Acknowledgement]) -> Outcome<()> {
-    let mut server = connect(process.port()).await?;
+    let mut server = Server::connect(process.port()).await?;
     let mut bare = Directory(process.data().join("log/tiles"));
     let newest = server.checkpoint().await?;
     for _ in 0..500 {
@@ -275,9 +275,4 @@ async fn follow(port: u16, key: &LogKey) -> Outcome<Vec<(u64, Hash)>> {
         seen.push((size, root));
         tokio::time::sleep(Duration::from_millis(3)).await;
     }
-}
-
-async fn connect(port: u16) -> Outcome<Server> {
-    let connection = Connection::open(port).await;
-    connection.map(Server).map_err(|error| error.to_string())
 }
