@@ -17,6 +17,7 @@ use waxseal_verify::{IdentityRule, SubjectKind, VerificationPolicy};
 use crate::common::{ARTIFACT, payload};
 
 const FORGE: &str = "https://forge.example";
+const FORM: &str = "application/x-www-form-urlencoded";
 const REDIRECT: &str = "http://localhost:4567/auth/callback";
 
 /// A provider by OAuth 2.0, without a secret: whoever comes is this person.
@@ -42,6 +43,7 @@ fn forge() -> Router {
 /// A browser that agrees to everything: from the client's URL to the one that is the client's.
 async fn browse(deployment: &Deployment, mut url: Url) -> Url {
     let mut cookies: BTreeMap<String, String> = BTreeMap::new();
+    let mut form: Option<Vec<u8>> = None;
     loop {
         if url.as_str().starts_with(REDIRECT) {
             return url;
@@ -58,7 +60,11 @@ async fn browse(deployment: &Deployment, mut url: Url) -> Url {
             url = back;
         }
         let pairs: Vec<_> = cookies.iter().map(|(n, v)| format!("{n}={v}")).collect();
-        let mut request = Request::get(url.clone()).returning_redirects();
+        let request = match form.take() {
+            Some(form) => Request::post(url.clone(), FORM, form),
+            None => Request::get(url.clone()),
+        };
+        let mut request = request.returning_redirects();
         if !pairs.is_empty() {
             request = request.with_credential(Credential::cookie(&url, pairs.join("; ")));
         }
@@ -72,9 +78,25 @@ async fn browse(deployment: &Deployment, mut url: Url) -> Url {
                 cookies.insert(name.to_owned(), value.to_owned());
             }
         }
-        let location = answer.headers.only("Location");
-        let page = String::from_utf8_lossy(&answer.body).into_owned();
-        url = url.join(location.expect(&page)).unwrap();
+        let next = match answer.headers.only("Location") {
+            Some(location) => location.to_owned(),
+            None => {
+                // A provider that asks nothing makes no log-in by itself (RFC 8252 §8.6).
+                let page = String::from_utf8_lossy(&answer.body).into_owned();
+                assert!(
+                    page.contains("about to sign as <strong>you@example.com"),
+                    "{page}"
+                );
+                let between = |before: &str| {
+                    let (_, rest) = page.split_once(before).expect(&page);
+                    rest.split('"').next().unwrap().to_owned()
+                };
+                let request = between("name=\"request\" value=\"");
+                form = Some(format!("request={request}").into_bytes());
+                between("<form method=\"post\" action=\"")
+            }
+        };
+        url = url.join(&next).unwrap();
     }
 }
 
