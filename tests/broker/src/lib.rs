@@ -20,7 +20,7 @@ pub use letters::Letters;
 pub use mail_server::{MailServer, mail_setup};
 pub use stage::{Mails, Play, Stage, on_stage};
 pub use upstream::{CLIENT_SECRET, Upstream};
-pub use visitor::{Attempt, Page, REDIRECT, Visitor};
+pub use visitor::{Attempt, Page, REDIRECT, Visitor, network};
 
 /// A script of this package, by its name under `js/` or `py/`.
 #[must_use]

@@ -56,16 +56,22 @@ pub struct Attempt {
     pub nonce: String,
 }
 
+/// Connections that several visitors may share.
+///
+/// # Errors
+/// What the TLS library says.
+pub fn network() -> Result<Arc<ReqwestTransport>, String> {
+    let transport = ReqwestTransport::builder().build();
+    transport.map(Arc::new).map_err(|error| error.to_string())
+}
+
 impl Visitor {
     /// A visitor without cookies.
     ///
     /// # Errors
     /// What the TLS library says.
     pub fn new() -> Result<Self, String> {
-        let transport = ReqwestTransport::builder()
-            .build()
-            .map_err(|e| e.to_string())?;
-        Ok(Self::on(Arc::new(transport)))
+        Ok(Self::on(network()?))
     }
 
     /// A visitor without cookies on connections that others share.

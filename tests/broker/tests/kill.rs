@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use waxseal_tests_broker::{Attempt, Letters, Page, Visitor, soaks};
+use waxseal_tests_broker::{Attempt, Letters, Page, Visitor, network, soaks};
 use waxseal_tests_interop::{Instance, block_on};
 use waxseal_transport_reqwest::ReqwestTransport;
 
@@ -90,11 +90,7 @@ fn one_round(
     let answers = Arc::new(AtomicU64::new(0));
     let over = Arc::new(AtomicBool::new(false));
     let mailbox = Arc::new(Letters::new(instance.mailbox()));
-    let transport = Arc::new(
-        ReqwestTransport::builder()
-            .build()
-            .map_err(|e| e.to_string())?,
-    );
+    let transport = network()?;
     let running = Arc::new(AtomicUsize::new(0));
     let mut people = Vec::new();
     for number in 0..LOGINS {
@@ -131,10 +127,7 @@ fn one_round(
     });
     instance.restart()?;
     block_on(async {
-        let transport = ReqwestTransport::builder()
-            .build()
-            .map_err(|e| e.to_string())?;
-        let transport = Arc::new(transport);
+        let transport = network()?;
         for login in logins {
             let name = told(&login.reached);
             *seen.entry(name).or_default() += 1;

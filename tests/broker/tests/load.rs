@@ -18,7 +18,7 @@ use std::time::Instant;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use waxseal_identity_server::Store as _;
-use waxseal_tests_broker::{Attempt, Play, Stage, Visitor, on_stage, soaks};
+use waxseal_tests_broker::{Attempt, Play, Stage, Visitor, network, on_stage, soaks};
 use waxseal_transport_reqwest::ReqwestTransport;
 
 /// The issuer that the proxy in front speaks for.
@@ -103,10 +103,7 @@ fn thousand_a_minute() -> Result<(), Failed> {
     let count = if soaks() { 1000 } else { 100 };
     let play = play();
     on_stage(&play, async |stage| {
-        let transport = ReqwestTransport::builder()
-            .build()
-            .map_err(|e| e.to_string())?;
-        let transport = Arc::new(transport);
+        let transport = network()?;
         let slowest = Arc::new(AtomicU64::new(0));
         let begun = Instant::now();
         all(count, |number| {
@@ -142,10 +139,7 @@ fn abandoned() -> Result<(), Failed> {
     let count: u64 = if soaks() { 100_000 } else { 3_000 };
     let play = play();
     on_stage(&play, async |stage| {
-        let transport = ReqwestTransport::builder()
-            .build()
-            .map_err(|e| e.to_string())?;
-        let transport = Arc::new(transport);
+        let transport = network()?;
         let abandon = |offset: u64| {
             let (stage, transport) = (Arc::clone(&stage), Arc::clone(&transport));
             move |number: u64| {
