@@ -8,7 +8,7 @@ use std::path::Path;
 
 use waxseal_crypto::{BoxFuture, PrivateKey, SignatureAlgorithm, Time};
 use waxseal_crypto_aws_lc::{OsRandom, SystemClock, provider};
-use waxseal_identity_server::{KeptKey, KeptRing, NoAuditLog, TokenAlgorithm};
+use waxseal_identity_server::{KeptKey, KeptRing, KeyStore, NoAuditLog, TokenAlgorithm};
 use waxseal_log_server::{Commit, CommitOutcome, DedupKey, LedgerError, Opened};
 use waxseal_store_embedded::{IdentityKeys, IdentityStore, LogLedger, LogObjects, Outbox};
 
