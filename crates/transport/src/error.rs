@@ -90,6 +90,9 @@ pub enum TransportError {
         /// The `Content-Encoding` field.
         encoding: Excerpt,
     },
+    /// A body that says it is in gzip (RFC 1952), as the request asked, is in none that is whole.
+    #[error("the response is not in gzip, as it says")]
+    BrokenGzip(#[source] std::io::Error),
     /// The response body is longer than the request allows.
     #[error("the response is larger than {limit} bytes")]
     TooLarge {

@@ -79,6 +79,8 @@ pub struct Request {
     pub redirects: Redirects,
     /// By which way it travels.
     pub route: Route,
+    /// Whether the response body may be in gzip, which [`crate::Response::into_plain`] undoes.
+    pub takes_gzip: bool,
 }
 
 impl Request {
@@ -95,6 +97,7 @@ impl Request {
             deadline: DEFAULT_DEADLINE,
             redirects: Redirects::Refuse,
             route: Route::Network,
+            takes_gzip: false,
         }
     }
 
@@ -145,6 +148,14 @@ impl Request {
     pub fn returning_redirects(mut self) -> Self {
         self.redirects = Redirects::Return;
         self
+    }
+
+    /// Asks for a body in gzip, for files that are often kept so and told so without a question
+    /// (C2SP tlog-tiles). The body is told as it came: [`crate::Response::into_plain`].
+    #[must_use]
+    pub fn taking_gzip(mut self) -> Self {
+        self.takes_gzip = true;
+        self.with_header("Accept-Encoding", "gzip")
     }
 }
 

@@ -1,7 +1,11 @@
 //! A response as plain data, and the words for what was expected of it.
 
 use std::fmt;
+use std::io::Read as _;
 
+use flate2::read::MultiGzDecoder;
+
+use crate::rules::is_gzip;
 use crate::{Excerpt, Headers, TransportError};
 
 /// A response, read whole. `Debug` does not show the body: it may be a secret.
@@ -45,6 +49,27 @@ impl Response {
                 .trim()
                 .to_ascii_lowercase(),
         )
+    }
+
+    /// The body, out of the gzip that [`crate::Request::taking_gzip`] asked for, if it is in one.
+    ///
+    /// # Errors
+    /// [`TransportError::TooLarge`] for more than `limit` bytes, however few they came in;
+    /// [`TransportError::BrokenGzip`].
+    pub fn into_plain(self, limit: usize) -> Result<Vec<u8>, TransportError> {
+        if !is_gzip(&self.headers) {
+            return Ok(self.body);
+        }
+        let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
+        let mut plain = Vec::new();
+        MultiGzDecoder::new(self.body.as_slice())
+            .take(most)
+            .read_to_end(&mut plain)
+            .map_err(TransportError::BrokenGzip)?;
+        if plain.len() > limit {
+            return Err(TransportError::TooLarge { limit });
+        }
+        Ok(plain)
     }
 
     /// The beginning of the body, safe to show.

@@ -98,7 +98,8 @@ impl Request {
         let encoded = headers
             .all("Content-Encoding")
             .find(|v| !v.trim().eq_ignore_ascii_case("identity"));
-        if let Some(encoding) = encoded {
+        let asked = self.takes_gzip && is_gzip(headers);
+        if let Some(encoding) = encoded.filter(|_| !asked) {
             return Err(TransportError::Encoded {
                 origin: Origin::of(&self.url),
                 encoding: Excerpt::of(encoding.as_bytes()),
@@ -125,6 +126,13 @@ impl Request {
             body: Vec::new(),
         }
     }
+}
+
+/// Whether the body is in gzip, once.
+pub(crate) fn is_gzip(headers: &Headers) -> bool {
+    headers
+        .only("Content-Encoding")
+        .is_some_and(|encoding| encoding.trim().eq_ignore_ascii_case("gzip"))
 }
 
 /// A location without query and fragment, which may carry codes and tokens.

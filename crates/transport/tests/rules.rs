@@ -7,6 +7,8 @@
     reason = "a test may fail by panicking"
 )]
 
+use std::io::Write as _;
+
 use waxseal_transport::{
     Credential, Excerpt, Headers, METADATA_PATH, Method, Origin, Request, Response, Route,
     TransportError, Url, is_loopback,
@@ -232,6 +234,71 @@ fn encoded() {
         "Encoded",
     );
     admit(&request, 200, &[("Content-Encoding", "Identity")], "sent");
+}
+
+/// What was asked for is taken, and nothing else.
+#[test]
+fn gzip_is_taken_where_it_was_asked_for() {
+    let asked = Request::get(url("https://a.example")).taking_gzip();
+    assert_eq!(asked.headers.only("accept-encoding"), Some("gzip"));
+    admit(&asked, 200, &[("Content-Encoding", "GZIP")], "sent");
+    admit(&asked, 200, &[("Content-Encoding", "br")], "Encoded");
+    admit(
+        &asked,
+        200,
+        &[("Content-Encoding", "gzip, gzip")],
+        "Encoded",
+    );
+    let twice = [("Content-Encoding", "gzip"), ("Content-Encoding", "gzip")];
+    admit(&asked, 200, &twice, "Encoded");
+    // A header alone asks for nothing: nobody would undo it.
+    let by_hand = Request::get(url("https://a.example")).with_header("Accept-Encoding", "gzip");
+    admit(&by_hand, 200, &[("Content-Encoding", "gzip")], "Encoded");
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn plain(encoding: &str, body: Vec<u8>, limit: usize) -> Result<Vec<u8>, TransportError> {
+    let mut headers = Headers::new();
+    headers.append("Content-Encoding", encoding);
+    Response::new(200, headers, body).into_plain(limit)
+}
+
+#[test]
+fn broken_gzip() {
+    let whole = gzip(b"0123456789");
+    let found = plain("gzip", whole.clone(), 10).unwrap();
+    assert_eq!(found, b"0123456789");
+    let two = [whole.clone(), whole.clone()].concat();
+    assert_eq!(plain("gzip", two, 20).unwrap(), b"01234567890123456789");
+    assert_eq!(plain("identity", whole.clone(), 1).unwrap(), whole);
+    let mut wrong_sum = whole.clone();
+    *wrong_sum.last_mut().unwrap() ^= 1;
+    for broken in [
+        Vec::new(),
+        b"0123456789".to_vec(),
+        whole[..whole.len() - 1].to_vec(),
+        [whole, b"more".to_vec()].concat(),
+        wrong_sum,
+    ] {
+        let found = plain("gzip", broken.clone(), 100);
+        let is_broken = matches!(found, Err(TransportError::BrokenGzip(_)));
+        assert!(is_broken, "{broken:02x?}");
+    }
+}
+
+/// A few bytes that become a gigabyte (S-02): no more of them than the limit comes to be.
+#[test]
+fn s_02_a_bomb_is_not_unpacked() {
+    let bomb = gzip(&vec![0; 16 << 20]);
+    assert!(bomb.len() < 20_000);
+    let found = plain("gzip", bomb.repeat(64), 1 << 20);
+    let limit = 1 << 20;
+    assert!(matches!(found, Err(TransportError::TooLarge { limit: l }) if l == limit));
 }
 
 #[test]

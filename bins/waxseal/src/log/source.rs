@@ -55,13 +55,17 @@ impl Source {
             }
             Self::Url(base, transport) => {
                 let url = base.join(&name).map_err(|error| failed(&name, &error))?;
-                let request = Request::get(url).with_max_response(MAX_FILE);
+                // Some hosts keep bundles in gzip, and tell them so (C2SP tlog-tiles).
+                let request = Request::get(url).with_max_response(MAX_FILE).taking_gzip();
                 // The same bits for everybody: one reader is no herd.
                 let retry = Retry::idempotent(0);
                 let sent = send_retrying(transport.as_ref(), request, &retry).await;
                 let response = sent.map_err(|error| failed(&name, &error))?;
                 match response.status {
-                    200 => Ok(Some(response.body)),
+                    200 => {
+                        let plain = response.into_plain(MAX_FILE);
+                        plain.map(Some).map_err(|error| failed(&name, &error))
+                    }
                     404 | 410 => Ok(None),
                     status => Err(unavailable(&name).expected("status 200", status.to_string())),
                 }

@@ -1,7 +1,9 @@
 //! `waxseal log fsck` on logs that are made here, whole and altered.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 use waxseal_crypto::{LocalSigner, SignatureAlgorithm, Signer, Time, sha256};
@@ -280,6 +282,67 @@ fn a_key_that_nobody_trusts_proves_nothing() {
         4,
         "log-not-in-policy",
     );
+}
+
+/// A host that keeps every file in gzip and tells it so, whoever asks (C2SP tlog-tiles lets it): by
+/// its URL. It serves until the tests end.
+fn host_in_gzip(root: PathBuf, encode: fn(&[u8]) -> Vec<u8>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut head = Vec::new();
+            let mut byte = [0];
+            while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap() == 1 {
+                head.extend(byte);
+            }
+            let head = String::from_utf8(head).unwrap();
+            let path = head.split(' ').nth(1).unwrap_or_default();
+            let (status, body) = match std::fs::read(root.join(path.trim_start_matches('/'))) {
+                Ok(bytes) => ("200 OK\r\nContent-Encoding: gzip", encode(&bytes)),
+                Err(_) => ("404 Not Found", Vec::new()),
+            };
+            let length = body.len();
+            let head = format!(
+                "HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n"
+            );
+            // Who breaks off has read enough.
+            let _ = stream.write_all(&[head.as_bytes(), &body].concat());
+        }
+    });
+    url
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[test]
+fn a_host_that_keeps_its_files_in_gzip_is_read() {
+    for (size, kind) in [(600, Kind::Entries), (300, Kind::Ct)] {
+        let log = Log::new(size, kind);
+        let check = |encode, code, name: &str| {
+            let url = host_in_gzip(log.path().join("log"), encode);
+            let ran = waxseal(
+                log.path(),
+                ["log", "fsck", &url, "--key", "key.pub", "--json"],
+            );
+            assert_eq!(ran.code, code, "{ran:?}");
+            let json = ran.json();
+            if code == 0 {
+                assert_eq!(json["treeSize"], size);
+            } else {
+                assert_eq!(json["error"]["code"], name, "{ran:?}");
+            }
+        };
+        check(gzip, 0, "");
+        // It says gzip, and it is not; or it is, and has no end.
+        check(<[u8]>::to_vec, 9, "log-unreadable");
+        check(|_| gzip(&vec![0; 65 << 20]), 9, "log-unreadable");
+    }
 }
 
 #[test]

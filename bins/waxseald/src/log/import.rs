@@ -106,10 +106,11 @@ async fn fetch(
     name: String,
 ) -> Result<Option<Vec<u8>>, Cause> {
     let request = Request::get(base.join(&name)?).with_max_response(MAX_FILE);
+    let request = request.taking_gzip();
     // The same bits for everybody: one reader is no herd.
     let answer = send_retrying(transport.as_ref(), request, &Retry::idempotent(0)).await?;
     match answer.status {
-        200 => Ok(Some(answer.body)),
+        200 => Ok(Some(answer.into_plain(MAX_FILE)?)),
         404 | 410 => Ok(None),
         _ => Err(answer
             .expect_status(&[200, 404])
