@@ -134,4 +134,8 @@ doors!(
     authority_request
     token
     issuer_keys
+    tile_files
+    platform
+    log_submission
+    grpc
 );

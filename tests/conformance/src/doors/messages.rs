@@ -1,6 +1,6 @@
 //! Requests to the servers, and their answers as a client reads them.
 
-use waxseal_formats::log::CreateEntryRequest;
+use waxseal_formats::log::{CreateEntryRequest, split_batch};
 use waxseal_formats::{ca, ct, status, tsa};
 
 pub(super) fn log_seeds() -> Vec<Vec<u8>> {
@@ -15,13 +15,25 @@ pub(super) fn log_seeds() -> Vec<Vec<u8>> {
     let chain = r#"{"chain":["AAAA","AAAA"]}"#.to_owned();
     let sct = r#"{"sct_version":0,"id":"AAAA","timestamp":1700000000123,"extensions":"","signature":"AAAA"}"#;
     let status = r#"{"code":6,"message":"there already","details":[]}"#;
-    [hashed, dsse, chain, sct.to_owned(), status.to_owned()]
-        .map(String::into_bytes)
-        .to_vec()
+    let batch = format!(r#"{{"requests":[{hashed}, {dsse} ,null]}}"#);
+    [
+        hashed,
+        dsse,
+        chain,
+        sct.to_owned(),
+        status.to_owned(),
+        batch,
+    ]
+    .map(String::into_bytes)
+    .to_vec()
 }
 
 pub(super) fn read_log(bytes: &[u8]) {
     drop(CreateEntryRequest::from_json(bytes));
+    if let Ok(parts) = split_batch(bytes) {
+        let all = parts.iter().map(|part| part.len()).sum::<usize>();
+        assert!(all < bytes.len(), "the parts of a batch are of it");
+    }
     drop(ct::AddChainRequest::from_json(bytes));
     drop(ct::SctAnswer::from_json(bytes));
     drop(status::Status::from_json(bytes));

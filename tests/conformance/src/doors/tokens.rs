@@ -2,6 +2,8 @@
 
 use std::sync::LazyLock;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use waxseal_crypto::SignatureAlgorithm;
 use waxseal_identity::{
     CompactJws, Discovery, EmailAddress, IdentityToken, Jwk, JwkSet, JwsAlgorithm,
@@ -10,7 +12,7 @@ use waxseal_identity::{
 use crate::virtual_sigstore::{ISSUER, key, provider};
 
 /// `{"alg":"RS256","kid":"k"}`, claims of an e-mail login, three bytes of a signature.
-const TOKEN: &[u8] = b"eyJhbGciOiJSUzI1NiIsImtpZCI6ImsifQ.\
+pub(super) const TOKEN: &[u8] = b"eyJhbGciOiJSUzI1NiIsImtpZCI6ImsifQ.\
 eyJpc3MiOiJodHRwczovL2lkcC5leGFtcGxlL2F1dGgiLCJzdWIiOiJzIiwiYXVkIjoic2lnc3RvcmUiLCJleHAiOjE4MDAwMDAwMDAsImlhdCI6MTcwMDAwMDAwMCwiZW1haWwiOiJhQGIuYyIsImVtYWlsX3ZlcmlmaWVkIjp0cnVlfQ.\
 AAAA";
 
@@ -21,7 +23,12 @@ fn keys() -> JwkSet {
 }
 
 pub(super) fn token_seeds() -> Vec<Vec<u8>> {
-    vec![TOKEN.to_vec(), b"alice@example.com".to_vec()]
+    let claims = r#"{"iss":"https://idp.example","sub":"s","aud":["sigstore"],"exp":1800000000}"#;
+    vec![
+        TOKEN.to_vec(),
+        b"alice@example.com".to_vec(),
+        claims.as_bytes().to_vec(),
+    ]
 }
 
 pub(super) fn read_token(bytes: &[u8]) {
@@ -29,6 +36,11 @@ pub(super) fn read_token(bytes: &[u8]) {
         return;
     };
     drop(IdentityToken::parse(text));
+    // The claims inside, which are read before anybody has checked a signature.
+    let claims = URL_SAFE_NO_PAD.encode(text);
+    drop(IdentityToken::parse(&format!(
+        "eyJhbGciOiJFUzI1NiJ9.{claims}.AAAA"
+    )));
     if let Ok(jws) = CompactJws::parse(text) {
         static KEYS: LazyLock<JwkSet> = LazyLock::new(keys);
         drop(jws.verify(provider(), &KEYS, &[JwsAlgorithm::Es256]));

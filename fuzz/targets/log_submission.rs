@@ -1,0 +1,7 @@
+//! Fuzzes the door `log_submission` of `tests/conformance/src/doors.rs`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    (waxseal_tests_conformance::doors::door("log_submission").read)(bytes);
+});
