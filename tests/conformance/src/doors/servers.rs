@@ -10,7 +10,7 @@ use prost::Message as _;
 use tower::ServiceExt as _;
 use waxseal_crypto::{BoxFuture, SignatureAlgorithm, Signer};
 use waxseal_log_grpc::dev::sigstore::common::v1::PublicKeyDetails;
-use waxseal_log_grpc::dev::sigstore::rekor::v2 as rekor;
+use waxseal_log_grpc::dev::sigstore::rekor::v2 as proto;
 use waxseal_log_grpc::dev::sigstore::rekor::v2::create_entry_request::Spec;
 use waxseal_log_grpc::dev::sigstore::rekor::v2::verifier::Verifier as Key;
 use waxseal_log_grpc::{io::intoto, with_grpc};
@@ -66,22 +66,22 @@ fn base64(bytes: &[u8]) -> String {
 }
 
 /// A request that the artifact log takes: of the instance's own bundle.
-fn good() -> rekor::CreateEntryRequest {
+fn good() -> proto::CreateEntryRequest {
     let case = Case::v2(&OWN);
     let signed = &case.signed;
-    let verifier = rekor::Verifier {
+    let verifier = proto::Verifier {
         key_details: PublicKeyDetails::PkixEcdsaP256Sha256.into(),
         verifier: Some(Key::X509Certificate(certificate(
             signed.leaf.clone().unwrap(),
         ))),
     };
-    let signature = rekor::Signature {
+    let signature = proto::Signature {
         content: signed.signature().to_vec(),
         verifier: Some(verifier),
     };
-    rekor::CreateEntryRequest {
+    proto::CreateEntryRequest {
         spec: Some(Spec::HashedRekordRequestV002(
-            rekor::HashedRekordRequestV002 {
+            proto::HashedRekordRequestV002 {
                 digest: waxseal_crypto::sha256(&case.artifact).to_vec(),
                 signature: Some(signature),
             },
@@ -171,17 +171,17 @@ pub(super) fn grpc_seeds() -> Vec<Vec<u8>> {
             keyid: "id".to_owned(),
         }],
     };
-    let dsse = rekor::CreateEntryRequest {
-        spec: Some(Spec::DsseRequestV002(rekor::DsseRequestV002 {
+    let dsse = proto::CreateEntryRequest {
+        spec: Some(Spec::DsseRequestV002(proto::DsseRequestV002 {
             envelope: Some(envelope),
             verifiers: Vec::new(),
         })),
     };
-    let tile = rekor::TileRequest {
+    let tile = proto::TileRequest {
         l: 1,
         n: "x001/067.p/3".to_owned(),
     };
-    let bundle = rekor::EntryBundleRequest {
+    let bundle = proto::EntryBundleRequest {
         n: "000.p/3".to_owned(),
     };
     let length = u32::try_from(message.len()).unwrap().to_be_bytes();
