@@ -59,7 +59,7 @@ impl ArtifactLog {
 
     fn read(&self, body: &[u8]) -> Result<Box<dyn Submission>, Refusal> {
         let request = CreateEntryRequest::from_json(body);
-        let request = request.map_err(|error| cut_off(error, body))?;
+        let request = request.map_err(|error| unread(error, body))?;
         match request {
             CreateEntryRequest::HashedRekord(request) => {
                 let refused = |error: RequestError| error.refusal(HASHED_REKORD);
@@ -201,17 +201,36 @@ fn kind_of(body: &[u8]) -> &'static str {
     }
 }
 
-/// JSON that breaks where it ends was cut off: Go says so in these words.
-fn cut_off(error: FieldError, body: &[u8]) -> Refusal {
+/// What is said of a body that is no request, as Go says it where it says it in words of its own.
+fn unread(error: FieldError, body: &[u8]) -> Refusal {
+    // JSON that breaks where it ends was cut off.
     let is_cut_off = matches!(
         error,
         FieldError::Json(JsonError::Malformed { offset }) if offset >= body.len()
     );
-    let mut refusal = RequestError::Field(error).refusal(HASHED_REKORD);
+    let kind = if is_about_dsse(body) {
+        DSSE
+    } else {
+        HASHED_REKORD
+    };
+    if body.is_empty() {
+        // Nothing at all is a request without a field.
+        let field = request::HASHED_REKORD;
+        return RequestError::Field(FieldError::Missing { field }).refusal(kind);
+    }
+    let mut refusal = RequestError::Field(error).refusal(kind);
     if is_cut_off {
         refusal.message = format!("unexpected EOF: {}", refusal.message).into();
     }
     refusal
+}
+
+/// Which of the two kinds the text of a request names. Only wording depends on it.
+fn is_about_dsse(body: &[u8]) -> bool {
+    let names: [&[u8]; 2] = [b"\"dsseRequestV002\"", b"\"dsse_request_v002\""];
+    names
+        .iter()
+        .any(|name| body.windows(name.len()).any(|window| window == *name))
 }
 
 fn fit(body: Vec<u8>) -> Result<Vec<u8>, RequestError> {

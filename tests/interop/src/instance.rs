@@ -128,6 +128,11 @@ impl Instance {
         block_on(get).is_some() && self.file("trust_config.json").exists()
     }
 
+    /// Its port, on both loopback addresses.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Its URL.
     pub fn url(&self) -> String {
         format!("http://localhost:{}", self.port)

@@ -5,15 +5,23 @@
 
 mod client;
 mod instance;
+mod peer;
 mod program;
+mod records;
 mod tools;
+mod wire;
+mod witness;
 
 use std::path::{Path, PathBuf};
 
 pub use client::{Client, Kind, Work};
 pub use instance::{IDENTITY, Instance, Setup, block_on, free_port, log_in};
+pub use peer::RekorTiles;
 pub use program::{Server, our, output, run};
+pub use records::Records;
 pub use tools::{Tool, Unavailable, root, trial};
+pub use wire::{Answer, Asked};
+pub use witness::Witness;
 
 /// Whether a foreign program that is missing is installed, and a failure to do so is a failure.
 pub fn wanted() -> bool {

@@ -36,6 +36,13 @@ pub enum Tool {
     PythonParts,
     /// The checker of whole logs of Tessera, the library under rekor-tiles.
     TesseraFsck,
+    /// The checker of whole CT logs of TesseraCT (static-ct-api).
+    CtFsck,
+    /// The client of CT logs of certificate-transparency-go (RFC 6962).
+    CtClient,
+    /// A client of gRPC, from PyPI: the path is that of a Python that can import grpcio and its
+    /// health and reflection packages.
+    PythonGrpc,
     /// A browser: the system's, or one that is installed from the system's own packages.
     Chromium,
 }
@@ -46,7 +53,7 @@ pub struct Unavailable(pub String);
 
 impl Tool {
     /// Every program.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 14] = [
         Self::Python,
         Self::Js,
         Self::Cosign,
@@ -57,6 +64,9 @@ impl Tool {
         Self::NodeParts,
         Self::PythonParts,
         Self::TesseraFsck,
+        Self::CtFsck,
+        Self::CtClient,
+        Self::PythonGrpc,
         Self::Chromium,
     ];
 
@@ -94,10 +104,14 @@ impl Tool {
             Self::RekorTiles => root.join("go/posix"),
             Self::Fulcio => root.join("go/fulcio"),
             Self::TesseraFsck => root.join("go/fsck"),
+            // Another program of the same name.
+            Self::CtFsck => root.join("go/ct/fsck"),
+            Self::CtClient => root.join("go/ctclient"),
             Self::TimestampAuthority => root.join("go/timestamp-server"),
             Self::JsLogin => root.join("js-login/node_modules"),
             Self::NodeParts => root.join("web/node_modules/node/bin/node"),
             Self::PythonParts => root.join("web-python/bin/python"),
+            Self::PythonGrpc => root.join("grpc-python/bin/python"),
             Self::Chromium => on_path(&CHROMIUM).unwrap_or_else(|| PathBuf::from(CHROMIUM[0])),
         }
     }
@@ -106,22 +120,26 @@ impl Tool {
         let root = root();
         std::fs::create_dir_all(&root)
             .map_err(|e| Unavailable(format!("{}: {e}", root.display())))?;
+        let programs = root.join("go");
         match self {
             Self::Python => python(&root.join("python"), &["sigstore"]),
             Self::Js => npm(&root.join("npm"), &["node", "sigstore"]),
             Self::JsLogin => npm(&root.join("js-login"), &["@sigstore/cli"]),
             Self::NodeParts => npm(&root.join("web"), &NODE_PARTS),
             Self::PythonParts => python(&root.join("web-python"), &PYTHON_PARTS),
+            Self::PythonGrpc => python(&root.join("grpc-python"), &PYTHON_GRPC),
             Self::Chromium => {
                 run(Command::new("apt-get").args(["update", "--quiet"]))?;
                 let install = ["install", "--quiet", "--yes", "chromium"];
                 run(Command::new("apt-get").args(install))
             }
-            Self::Cosign => go(&root, "cosign", None),
-            Self::RekorTiles => go(&root, "rekor-tiles", Some(NEWER_GO)),
-            Self::Fulcio => go(&root, "fulcio", Some(NEWER_GO)),
-            Self::TesseraFsck => go(&root, "tessera-fsck", Some(NEWER_GO)),
-            Self::TimestampAuthority => go(&root, "timestamp-authority", Some(NEWER_GO)),
+            Self::Cosign => go(&programs, "cosign", None),
+            Self::RekorTiles => go(&programs, "rekor-tiles", Some(NEWER_GO)),
+            Self::Fulcio => go(&programs, "fulcio", Some(NEWER_GO)),
+            Self::TesseraFsck => go(&programs, "tessera-fsck", Some(NEWER_GO)),
+            Self::CtFsck => go(&root.join("go/ct"), "ct-fsck", Some(NEWER_GO)),
+            Self::CtClient => go(&programs, "ctclient", Some(NEWER_GO)),
+            Self::TimestampAuthority => go(&programs, "timestamp-authority", Some(NEWER_GO)),
         }
     }
 }
@@ -152,6 +170,8 @@ const NODE_PARTS: [&str; 5] = [
 ];
 
 const PYTHON_PARTS: [&str; 3] = ["aiosmtpd", "authlib", "requests"];
+
+const PYTHON_GRPC: [&str; 3] = ["grpcio", "grpcio-health-checking", "grpcio-reflection"];
 
 /// What distributions call it.
 const CHROMIUM: [&str; 4] = [
@@ -199,12 +219,12 @@ fn npm(folder: &Path, packages: &[&str]) -> Result<(), Unavailable> {
 /// The toolchain that the servers ask for; Go fetches it by itself.
 const NEWER_GO: &str = "go1.27.0";
 
-fn go(root: &Path, name: &str, toolchain: Option<&str>) -> Result<(), Unavailable> {
+fn go(folder: &Path, name: &str, toolchain: Option<&str>) -> Result<(), Unavailable> {
     let mut command = Command::new("go");
     command
         .arg("install")
         .arg(version("go", name))
-        .env("GOBIN", root.join("go"));
+        .env("GOBIN", folder);
     if let Some(toolchain) = toolchain {
         command.env("GOTOOLCHAIN", toolchain);
     }

@@ -12,11 +12,10 @@ use std::process::{Command, ExitCode};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use libtest_mimic::{Arguments, Failed};
-use waxseal_crypto::{Input, LocalSigner, SignatureAlgorithm, sha256};
-use waxseal_tests_interop::{Instance, Server, Tool, block_on, free_port, our, output, run, trial};
+use waxseal_tests_interop::{
+    Instance, Records, RekorTiles, Server, Tool, block_on, free_port, our, output, run, trial,
+};
 use waxseal_tlog::{KeyName, NoteKey, SignatureKind};
 use waxseal_transport::{Request, Transport as _};
 use waxseal_transport_reqwest::ReqwestTransport;
@@ -116,7 +115,7 @@ fn a_file_server_gives_the_same() -> Result<(), Failed> {
 
 fn we_check_rekor_tiles() -> Result<(), Failed> {
     let rekor = RekorTiles::start("log.local")?;
-    write(&rekor.url, &bodies(ENTRIES), 201)?;
+    write(&rekor.url(), &bodies(ENTRIES), 201)?;
     let mut fsck = our_fsck(&rekor.file("rekor"));
     let said = output(fsck.arg("--json").arg("--key").arg(rekor.file("log.pub")))?;
     assert!(said.contains("\"treeSize\":300"), "{said}");
@@ -127,7 +126,7 @@ fn we_check_rekor_tiles() -> Result<(), Failed> {
 fn rekor_tiles_moves_in() -> Result<(), Failed> {
     let rekor = RekorTiles::start("127.0.0.1")?;
     let before = bodies(ENTRIES);
-    write(&rekor.url, &before, 201)?;
+    write(&rekor.url(), &before, 201)?;
     let mut instance = Instance::start()?;
     instance.kill();
     let url = instance.url().replace("localhost", "127.0.0.1");
@@ -154,56 +153,6 @@ fn rekor_tiles_moves_in() -> Result<(), Failed> {
     )?;
     assert!(said.contains("\"treeSize\":310"), "{said}");
     Ok(())
-}
-
-/// A log server that somebody else wrote.
-struct RekorTiles {
-    server: Server,
-    folder: tempfile::TempDir,
-    url: String,
-}
-
-impl RekorTiles {
-    /// Starts one on a directory of its own: `rekor`, and `log.pem` and `log.pub` beside it.
-    fn start(name: &str) -> Result<Self, Failed> {
-        let folder = tempfile::tempdir()?;
-        let file = |name: &str| folder.path().join(name);
-        let provider = waxseal_crypto_aws_lc::provider();
-        let key = provider.generate(SignatureAlgorithm::Ed25519).unwrap();
-        let signer = provider.signer(&key, SignatureAlgorithm::Ed25519).unwrap();
-        std::fs::write(file("log.pem"), key.to_pem().as_bytes())?;
-        std::fs::write(file("log.pub"), signer.public_key().to_pem())?;
-        let (http, grpc, metrics) = (free_port()?, free_port()?, free_port()?);
-        let mut command = Command::new(path(Tool::RekorTiles)?);
-        command
-            .args(["serve", "--hostname", name])
-            .args(["--checkpoint-interval", "100ms", "--batch-max-age", "50ms"])
-            .args(["--http-port", &http.to_string()])
-            .args(["--grpc-port", &grpc.to_string()])
-            .args(["--http-metrics-port", &metrics.to_string()])
-            .arg("--storage-dir")
-            .arg(file("rekor"))
-            .arg("--signer-filepath")
-            .arg(file("log.pem"));
-        let server = Server::start(&mut command, &file("rekor.log"))?;
-        let url = format!("http://127.0.0.1:{http}");
-        wait_until(|| get(&format!("{url}/healthz")).is_ok())?;
-        Ok(Self {
-            server,
-            folder,
-            url,
-        })
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    /// Ends the server; its directory stays.
-    fn stop(self) -> tempfile::TempDir {
-        drop(self.server);
-        self.folder
-    }
 }
 
 /// An instance whose log has more than one tile, all of it written out.
@@ -250,11 +199,9 @@ fn path(tool: Tool) -> Result<PathBuf, String> {
 
 /// Entries of one key.
 fn bodies(count: usize) -> Vec<Vec<u8>> {
-    let provider = waxseal_crypto_aws_lc::provider();
-    let algorithm = SignatureAlgorithm::EcdsaP256Sha256;
-    let key = provider.generate(algorithm).unwrap();
-    let signer = provider.signer(&key, algorithm).unwrap();
-    (0..count).map(|number| body(&*signer, number)).collect()
+    let records = Records::new();
+    let one = |number| records.hashed(number).to_string().into_bytes();
+    (0..count).map(one).collect()
 }
 
 /// Submits entries, some at a time: each answer waits for a checkpoint.
@@ -280,19 +227,6 @@ fn write(url: &str, bodies: &[Vec<u8>], expected: u16) -> Result<(), Failed> {
         }
         Ok(())
     })
-}
-
-/// A hashedrekord over some digest.
-fn body(signer: &dyn LocalSigner, number: usize) -> Vec<u8> {
-    let digest = sha256(format!("artifact {number}").as_bytes());
-    let message = format!("artifact {number}");
-    let signature = signer.sign_now(Input::Message(message.as_bytes())).unwrap();
-    let (digest, signature) = (STANDARD.encode(digest), STANDARD.encode(signature));
-    let key = STANDARD.encode(signer.public_key().spki_der());
-    format!(
-        r#"{{"hashedRekordRequestV002":{{"digest":"{digest}","signature":{{"content":"{signature}","verifier":{{"publicKey":{{"rawBytes":"{key}"}},"keyDetails":"PKIX_ECDSA_P256_SHA_256"}}}}}}}}"#
-    )
-    .into_bytes()
 }
 
 fn get(url: &str) -> Result<Vec<u8>, Failed> {

@@ -15,7 +15,7 @@ use crate::Refusal;
 use crate::personality::RefusalKind;
 
 /// The field of a request that is missing if it is of no kind.
-const HASHED_REKORD: &str = "hashedRekordRequestV002";
+pub(super) const HASHED_REKORD: &str = "hashedRekordRequestV002";
 
 /// Key details that sign a digest (rekor-tiles' `client-signing-algorithms`).
 const OVER_DIGESTS: &[&str] = &[
@@ -98,7 +98,7 @@ impl RequestError {
         let (reason, field) = match self {
             Self::Field(error) => {
                 let field = error.field().map(|field| field.to_owned().into());
-                return self.malformed(error, field);
+                return self.malformed(error, kind, field);
             }
             Self::UnknownKind => ("UNKNOWN_KIND", None),
             Self::DsseNotTaken => ("DSSE_NOT_TAKEN", Some("dsseRequestV002")),
@@ -129,10 +129,17 @@ impl RequestError {
         }
     }
 
-    fn malformed(&self, error: &FieldError, field: Option<Cow<'static, str>>) -> Refusal {
+    fn malformed(
+        &self,
+        error: &FieldError,
+        kind: &str,
+        field: Option<Cow<'static, str>>,
+    ) -> Refusal {
         let is_typeless = matches!(error, FieldError::Missing { field } if *field == HASHED_REKORD);
         let message = match error {
             _ if is_typeless => Self::UnknownKind.to_string(),
+            // To protojson a message with a field missing is one; its kind refuses it.
+            FieldError::Missing { .. } => format!("invalid {kind} request: {error}"),
             // In the words of Go's protojson, without its position.
             FieldError::UnknownField { name } => format!("proto: unknown field {name:?}"),
             _ => self.to_string(),

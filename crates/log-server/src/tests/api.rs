@@ -102,7 +102,25 @@ async fn answers_as_upstream_does() {
             json!(3),
             "unexpected EOF",
         ),
-        (String::new(), 400, json!(3), "unexpected EOF"),
+        (
+            String::new(),
+            400,
+            json!(3),
+            "invalid type, must be hashedrekord",
+        ),
+        // protojson has nothing against a field that is missing: the kind has.
+        (
+            edit("/hashedRekordRequestV002/signature", Value::Null),
+            400,
+            json!(3),
+            "invalid hashedrekord request: field `signature` is missing",
+        ),
+        (
+            r#"{"dsse_request_v002":{}}"#.to_owned(),
+            400,
+            json!(3),
+            "invalid dsse request: field `envelope` is missing",
+        ),
         (
             "{}".to_owned(),
             400,
