@@ -10,9 +10,13 @@ use redb::{
 };
 use tokio::sync::Semaphore;
 use waxseal_crypto::{BoxFuture, Time};
-use waxseal_identity_server::{Change, Found, RecordKey, RecordKind, Slot, Store, StoreError};
+use waxseal_identity_server::{Change, Found, RecordKey, RecordKind, Store, StoreError};
 
 use crate::file::{OpenError, open_database};
+
+mod commits;
+
+use commits::Commits;
 
 /// A record's kind and digest.
 type Key = [u8; 33];
@@ -26,17 +30,18 @@ const EXPIRY: TableDefinition<'_, (i64, &Key), ()> = TableDefinition::new("expir
 /// Most records that one transaction of a sweep removes; others come between.
 const SWEEP_BATCH: usize = 1000;
 
-/// Most threads that work on the file, or wait for their turn: they run one after the other anyway,
-/// and the threads are those of the whole process.
+/// Most threads that list or sweep, or wait for their turn: the threads are those of the whole
+/// process.
 const MAX_THREADS: usize = 8;
 
 /// The broker's records in one file that one process holds.
 ///
-/// Every transaction is a write transaction of redb: they run one after the other, and each is on
-/// disk before it is answered. They run on the runtime's blocking threads.
+/// Transactions run one after the other, and each is on disk before it is answered; those that wait
+/// share a commit. They run on the runtime's blocking threads.
 #[derive(Debug)]
 pub struct IdentityStore {
     database: Arc<Database>,
+    commits: Commits,
     threads: Arc<Semaphore>,
 }
 
@@ -49,6 +54,7 @@ impl IdentityStore {
         let database = open_database(path)?;
         Ok(Self {
             database: Arc::new(database),
+            commits: Commits::default(),
             threads: Arc::new(Semaphore::new(MAX_THREADS)),
         })
     }
@@ -105,7 +111,7 @@ impl Store for IdentityStore {
         now: Time,
         change: Change,
     ) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.blocking(move |database| transact(database, &keys, now, change))
+        Box::pin(self.commits.transact(&self.database, keys, now, change))
     }
 
     fn scan(
@@ -130,61 +136,6 @@ impl Store for IdentityStore {
             }
         })
     }
-}
-
-fn transact(
-    database: &Database,
-    keys: &[RecordKey],
-    now: Time,
-    change: Change,
-) -> Result<(), redb::Error> {
-    let mut writing = database.begin_write()?;
-    // After a crash the file is then usable at once, instead of being read through.
-    writing.set_quick_repair(true);
-    let mut changed = false;
-    {
-        let mut records = writing.open_table(RECORDS)?;
-        let mut expiry = writing.open_table(EXPIRY)?;
-        let mut before = Vec::with_capacity(keys.len());
-        for key in keys {
-            let value = records.get(&key.encoded())?;
-            before.push(value.as_ref().and_then(|value| decode(value.value())));
-        }
-        let alive = |record: &(Vec<u8>, Time)| record.1 > now;
-        let mut slots: Vec<_> = before
-            .iter()
-            .map(|r| Slot::new(r.clone().filter(alive)))
-            .collect();
-        change(&mut slots);
-        for ((key, before), slot) in keys.iter().zip(before).zip(slots) {
-            if before == slot.record {
-                continue;
-            }
-            changed = true;
-            let key = &key.encoded();
-            if let Some((_, expires)) = before {
-                expiry.remove((expires.unix_seconds(), key))?;
-            }
-            match slot.record {
-                Some((bytes, expires)) => {
-                    records.insert(key, encode(&bytes, expires).as_slice())?;
-                    expiry.insert((expires.unix_seconds(), key), ())?;
-                }
-                None => {
-                    records.remove(key)?;
-                }
-            }
-        }
-    }
-    if !changed {
-        // What was read is on disk already. A stranger who asks for what is not there must not
-        // make the disk work.
-        writing.abort()?;
-        return Ok(());
-    }
-    // The commit point: on disk when this returns.
-    writing.commit()?;
-    Ok(())
 }
 
 fn scan(

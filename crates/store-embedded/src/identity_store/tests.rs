@@ -229,3 +229,58 @@ async fn an_empty_store_lists_nothing() {
     let found = store.scan(RecordKind::Login, None, 3, at(0)).await.unwrap();
     assert!(found.is_empty());
 }
+
+/// What waits shares a commit, in the order of arrival, and each sees what those before it left.
+#[tokio::test]
+async fn those_that_wait_share_a_commit_one_after_the_other() {
+    let (_folder, store) = store();
+    let (order, taken) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+    put(&store, "code", b"1", at(10)).await;
+    let one = |_| {
+        let (order, taken) = (Arc::clone(&order), Arc::clone(&taken));
+        transact(
+            &store,
+            vec![key("code"), key("count")],
+            at(0),
+            move |slots| {
+                let number = order.fetch_add(1, Ordering::SeqCst);
+                let seen = slots[1].record.as_ref().map_or(0, |(bytes, _)| {
+                    u32::from_be_bytes(bytes.as_slice().try_into().unwrap())
+                });
+                assert_eq!(seen, number, "each sees all before it");
+                slots[1].record = Some(((number + 1).to_be_bytes().to_vec(), at(10)));
+                if slots[0].record.take().is_some() {
+                    taken.fetch_add(1, Ordering::SeqCst);
+                }
+            },
+        )
+    };
+    let all = futures_util::future::join_all((0..600).map(one)).await;
+    assert!(all.iter().all(Result::is_ok));
+    assert_eq!(taken.load(Ordering::SeqCst), 1, "the code counts once");
+    let count = get(&store, "count", at(0)).await.unwrap();
+    assert_eq!(count, 600_u32.to_be_bytes());
+}
+
+/// A defect in one change is its own: who shares its commit is not kept from anything.
+#[tokio::test]
+async fn a_panic_in_a_change_is_not_its_neighbours() {
+    let (_folder, store) = store();
+    put(&store, "a", b"1", at(10)).await;
+    let put = |name: &str, bytes: &'static [u8]| {
+        transact(&store, vec![key(name)], at(0), |slots| {
+            slots[0].record = Some((bytes.to_vec(), at(10)));
+        })
+    };
+    let faulty = transact(&store, vec![key("a")], at(0), |slots| {
+        slots[0].record = None;
+        panic!("on purpose");
+    });
+    let all = tokio::join!(put("b", b"2"), faulty, put("c", b"3"));
+    let faulty: Result<(), _> = all.1;
+    assert!(all.0.is_ok() && faulty.is_err() && all.2.is_ok());
+    for (name, expected) in [("a", b"1"), ("b", b"2"), ("c", b"3")] {
+        let kept = get(&store, name, at(0)).await;
+        assert_eq!(kept.as_deref(), Some(&expected[..]), "{name}");
+    }
+}
