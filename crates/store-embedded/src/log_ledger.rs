@@ -62,6 +62,10 @@ pub enum LedgerOpenError {
     /// The storage does not hold a database, or a damaged one.
     #[error("the ledger's database cannot be opened")]
     Database(#[source] Box<redb::DatabaseError>),
+    /// The database is new or empty, and files of keys are there: the database was lost, or moved
+    /// away. To go on would remove what belongs to it.
+    #[error("the ledger's database is empty, but its keys are there: was it lost, or moved away?")]
+    LostDatabase,
     /// The folder of its keys cannot be read or tidied up.
     #[error("the folder of the ledger's keys cannot be used")]
     Folder(#[source] io::Error),
@@ -118,6 +122,11 @@ impl LogLedger {
     ) -> Result<Self, LedgerOpenError> {
         let records = |error: redb::Error| LedgerOpenError::Records(error.into());
         let mut runs = read_runs(&database)?;
+        let names = folder.names().map_err(LedgerOpenError::Folder)?;
+        // Nobody has ever taken this ledger over, so nobody has written a run for it.
+        if names.iter().any(|name| keys::is_run(name)) && is_new(&database).map_err(records)? {
+            return Err(LedgerOpenError::LostDatabase);
+        }
         // Files that no commit names are what a crash left behind.
         keys::tidy(&**folder, &runs).map_err(LedgerOpenError::Folder)?;
         if let Some(migrated) = migration::migrate(&mut database, folder, shape)? {
@@ -332,6 +341,11 @@ fn write_keys(
         rows.remove(first)?;
     }
     Ok(())
+}
+
+/// Whether no process has opened the ledger yet: who does makes all tables first.
+fn is_new(database: &Database) -> Result<bool, redb::Error> {
+    Ok(database.begin_read()?.list_tables()?.next().is_none())
 }
 
 /// What the database says of runs; nothing if it is new.

@@ -28,6 +28,7 @@ use crate::folder::Folder;
 pub(crate) use merge::Finished;
 pub(crate) use plan::{RunEntry, level_for};
 pub(crate) use record::{Record, encode_row, parse_row};
+pub(crate) use run::is_run;
 use run::{Run, RunWriter, file_name};
 use worker::{Shared, Worker};
 

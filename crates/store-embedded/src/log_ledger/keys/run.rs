@@ -39,9 +39,17 @@ pub(super) struct Run {
     file: Box<dyn StoredFile>,
 }
 
+/// How the names of files end that are whole.
+const WHOLE: &str = ".run";
+
 /// The name of the file of a run.
 pub(super) fn file_name(id: u64) -> String {
-    format!("{id:016x}.run")
+    format!("{id:016x}{WHOLE}")
+}
+
+/// Whether a file is a whole run, by its name.
+pub(crate) fn is_run(name: &str) -> bool {
+    name.ends_with(WHOLE)
 }
 
 /// The name of the file while it is written.

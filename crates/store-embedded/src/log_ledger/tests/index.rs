@@ -313,6 +313,25 @@ fn with_runs() -> (Model, String) {
     (model, name)
 }
 
+/// An operator moves the database away, or it is lost with its disk, and the log is started: the
+/// keys that belong to it must be there when it comes back.
+#[test]
+fn lost_database() {
+    let (model, _) = with_runs();
+    let names = model.disk.names().unwrap();
+    let folder: Arc<dyn Folder> = Arc::new(model.disk.clone());
+    let other = Backend::new(&Disk::new());
+    let error = LogLedger::with_backend(other, &folder, SMALL).unwrap_err();
+    assert!(matches!(error, LedgerOpenError::LostDatabase), "{error}");
+    assert_eq!(model.disk.names().unwrap(), names);
+    let opened = open(&model.disk, SMALL).0;
+    let known = *model.keys.keys().next().unwrap();
+    assert_eq!(
+        now(opened.find(&[known])).unwrap(),
+        [model.keys.get(&known).copied()]
+    );
+}
+
 #[test]
 fn missing_run() {
     let (model, name) = with_runs();
