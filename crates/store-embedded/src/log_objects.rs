@@ -75,6 +75,7 @@ impl LogObjects {
             }
             let staged = self.stage(bytes).map_err(failed)?;
             let linked = self.tree.link(&staged, &path);
+            // Whatever became of it: nothing else removes it before the next start.
             self.tree.remove(&staged).map_err(failed)?;
             match linked {
                 Ok(()) => {}
@@ -131,9 +132,18 @@ impl LogObjects {
     fn stage(&self, bytes: &[u8]) -> io::Result<String> {
         let number = self.staged.fetch_add(1, Ordering::Relaxed);
         let path = format!("{STAGING}/{number}");
-        self.tree.write_new(&path, bytes)?;
-        self.tree.sync_file(&path)?;
-        Ok(path)
+        let written = self.tree.write_new(&path, bytes);
+        match written.and_then(|()| self.tree.sync_file(&path)) {
+            Ok(()) => Ok(path),
+            Err(error) => Err(self.unstaged(&path, error)),
+        }
+    }
+
+    /// A disk that is full would fill up with what is tried again every second.
+    fn unstaged(&self, staged: &str, error: io::Error) -> io::Error {
+        // It may not be there at all; what is left is removed at the next start.
+        let _ = self.tree.remove(staged);
+        error
     }
 
     fn replace_now(&self, old: Option<&[u8]>, new: &[u8]) -> Result<(), ObjectsError> {
@@ -144,7 +154,7 @@ impl LogObjects {
         }
         let staged = self.stage(new).map_err(failed)?;
         let renamed = self.tree.rename(&staged, &name.to_string());
-        renamed.map_err(failed)?;
+        renamed.map_err(|error| failed(self.unstaged(&staged, error)))?;
         self.tree.sync_folder("").map_err(failed)
     }
 

@@ -140,3 +140,59 @@ fn failed_writes_are_failures() {
     let created = now(objects.create(vec![(entries(0, 1), b"x".to_vec())]));
     assert!(matches!(created, Err(ObjectsError::Failed { .. })));
 }
+
+/// A disk that takes only so many bytes of a file, or no name beside another.
+#[derive(Debug)]
+struct FullDisk(DirectoryTree);
+
+impl FileTree for FullDisk {
+    fn read(&self, path: &str) -> io::Result<Option<Vec<u8>>> {
+        self.0.read(path)
+    }
+    fn write_new(&self, path: &str, bytes: &[u8]) -> io::Result<()> {
+        self.0.write_new(path, bytes.get(..4).unwrap_or(bytes))?;
+        match bytes.len() {
+            ..=4 => Ok(()),
+            _ => Err(io::ErrorKind::StorageFull.into()),
+        }
+    }
+    fn link(&self, from: &str, to: &str) -> io::Result<()> {
+        self.0.link(from, to)
+    }
+    fn rename(&self, _: &str, _: &str) -> io::Result<()> {
+        Err(io::ErrorKind::StorageFull.into())
+    }
+    fn remove(&self, path: &str) -> io::Result<()> {
+        self.0.remove(path)
+    }
+    fn make_folder(&self, path: &str) -> io::Result<()> {
+        self.0.make_folder(path)
+    }
+    fn remove_folder(&self, path: &str) -> io::Result<()> {
+        self.0.remove_folder(path)
+    }
+    fn sync_file(&self, path: &str) -> io::Result<()> {
+        self.0.sync_file(path)
+    }
+    fn sync_folder(&self, path: &str) -> io::Result<()> {
+        self.0.sync_folder(path)
+    }
+}
+
+/// Sealing is tried again every second: on a full disk the files of each try would take what is
+/// left of it, and of its inodes, from the ledger.
+#[test]
+fn a_full_disk_does_not_fill_up_with_what_is_tried_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path().join("tiles");
+    let tree = FullDisk(DirectoryTree::open(&root).unwrap());
+    let objects = LogObjects::with_tree(Arc::new(tree)).unwrap();
+    for _ in 0..3 {
+        let created = now(objects.create(vec![(entries(0, 1), b"too long".to_vec())]));
+        assert!(matches!(created, Err(ObjectsError::Failed { .. })));
+        let replaced = now(objects.replace_checkpoint(None, b"new"));
+        assert!(matches!(replaced, Err(ObjectsError::Failed { .. })));
+    }
+    let left: Vec<_> = fs::read_dir(root.join(STAGING)).unwrap().collect();
+    assert!(left.is_empty(), "{left:?}");
+}
