@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use redb::backends::FileBackend;
 use redb::{Builder, Database};
 
+use crate::folder::sync_directory;
 use crate::log_ledger::LedgerOpenError;
 
 /// Pages that redb keeps in memory. Its default of 1 GiB is more than a server of ours may use, and
@@ -74,6 +75,18 @@ pub(crate) fn open_database(path: &Path) -> Result<Database, OpenError> {
         source,
     })?;
     check_private(path)?;
+    // What is committed is not durable as long as the file's name is not (D1).
+    if let Some(folder) = path.parent() {
+        let folder = if folder.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            folder
+        };
+        sync_directory(folder).map_err(|source| OpenError::Io {
+            path: named(),
+            source,
+        })?;
+    }
     let opened = FileBackend::new(file).and_then(open_backend);
     opened.map_err(|error| match error {
         redb::DatabaseError::DatabaseAlreadyOpen => OpenError::InUse { path: named() },
