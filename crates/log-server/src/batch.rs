@@ -1,8 +1,11 @@
 //! The first stage: every submission gets its index, that of the same entry before it or a new one.
 
 use std::collections::HashMap;
+use std::error::Error;
+use std::sync::Arc;
 
 use waxseal_crypto::Time;
+use waxseal_serve::BoxError;
 use waxseal_tlog::MAX_ENTRY_BYTES;
 
 use crate::append::{Pending, refuse};
@@ -34,7 +37,8 @@ impl Batch {
     /// Sequences submissions behind a state, in their order.
     ///
     /// # Errors
-    /// All of them, and why: the ledger cannot say which of them it knows (S-18).
+    /// All of them, and why: the ledger cannot say which of them it knows (S-18). One whose entry is
+    /// known and cannot be read is refused alone.
     pub(crate) async fn sequence(
         shared: &Shared,
         state: &LogState,
@@ -56,15 +60,11 @@ impl Batch {
             time: shared.clock.now().max(state.time),
             keys: HashMap::new(),
         };
-        let mut waiting = waiting.into_iter();
-        let mut keys_and_found = keys.into_iter().zip(found);
-        while let Some(pending) = waiting.next() {
-            let Some((key, found)) = keys_and_found.next() else {
-                break;
-            };
+        for ((pending, key), found) in waiting.into_iter().zip(keys).zip(found) {
             if let Err((pending, error)) = batch.place(shared, pending, key, found).await {
-                let all = batch.waiting().chain([pending]).chain(waiting).collect();
-                return Err((all, error));
+                // It is known, and cannot be read: nobody else has to wait for that (S-18).
+                let cause = Arc::<dyn Error + Send + Sync>::from(BoxError::from(error));
+                refuse([pending], || AppendError::Store(Arc::clone(&cause)));
             }
         }
         Ok(batch)

@@ -326,6 +326,25 @@ async fn damaged() {
     assert!(matches!(read, Err(crate::ReadError::Damaged { .. })));
 }
 
+/// Whoever sends again what lies in a bundle that is lost stops nobody else.
+#[tokio::test]
+async fn s_18_a_duplicate_that_cannot_be_read_is_refused_alone() {
+    let rig = Rig::new();
+    grow(&rig, 300).await;
+    let log = rig.start().await.unwrap();
+    let Parts { mut pipeline, .. } = parts(&log);
+    rig.objects
+        .inner
+        .lock()
+        .unwrap()
+        .remove(&crate::ObjectName::Tile(BUNDLE));
+    let answers = append(&mut pipeline, &["new", "entry 5", "newer"]).await;
+    assert!(matches!(answers[1], Err(AppendError::Store(_))));
+    let places = |at: usize| answers[at].as_ref().map(|s| (s.index, s.is_duplicate));
+    assert_eq!(places(0).unwrap(), (302, false));
+    assert_eq!(places(2).unwrap(), (303, false));
+}
+
 const BUNDLE: waxseal_tlog::TilePath = waxseal_tlog::TilePath::Entries {
     index: 0,
     width: 256,
