@@ -239,7 +239,16 @@ pub(crate) async fn check_published(
     };
     let text = std::str::from_utf8(&bytes).unwrap_or_default();
     let note = SignedNote::parse(text).map_err(StartError::PublishedNote)?;
-    let is_own = state.origin == config.origin;
+    // Whoever took stores over may have been killed before a checkpoint of its own was written out.
+    let is_adopted = match &config.adopts {
+        Some(adopts) if *adopts != config.origin => {
+            let text = note.unverified_checkpoint();
+            text.is_ok_and(|text| text.origin() == adopts)
+        }
+        _ => false,
+    };
+    let is_own = state.origin == config.origin && !is_adopted;
+    let other = config.adopts.as_ref().filter(|_| is_adopted);
     let (published, root_hash) = if is_own {
         let opened = Checkpoint::open(&note, &own.log_key()?, &[]);
         let opened = opened.map_err(StartError::PublishedCheckpoint)?;
@@ -248,7 +257,7 @@ pub(crate) async fn check_published(
         // Of the log whose stores this one takes over.
         let text = note.unverified_checkpoint();
         let text = text.map_err(|error| StartError::PublishedCheckpoint(error.into()))?;
-        if own.has_signed(&note, &state.origin)? {
+        if own.has_signed(&note, other.unwrap_or(&state.origin))? {
             return Err(StartError::SameKey);
         }
         (text.tree_size(), *text.root_hash())

@@ -152,6 +152,29 @@ async fn d11_a_backup_goes_on_under_a_name_and_a_key_of_its_own() {
     assert!(matches!(error, StartError::OtherLog { .. }));
 }
 
+/// The ledger is the new log's, and the checkpoint object still the old one's.
+#[tokio::test]
+async fn d11_a_log_that_was_killed_while_it_took_stores_over_starts_again() {
+    let rig = Rig::new();
+    let log = Running::new(rig.start().await.unwrap());
+    log.grow(1, 300).await;
+    let backup = Stores::default();
+    backup.take(&log.log).await.unwrap();
+    log.stop().await;
+    let mut other = rig_over(&rig, &backup);
+    other.signer = signer(OTHER);
+    // It never ran: nothing was sealed, nor written out.
+    drop(LogServer::new(adopting(), other.context()).await.unwrap());
+    let log = LogServer::new(adopting(), other.context()).await.unwrap();
+    assert!(log.published().checkpoint.starts_with("other.example\n"));
+    let log = Running::new(log);
+    assert_eq!(log.submit("new").await.unwrap().index(), 300);
+    log.stop().await;
+    // Without the other one's name its checkpoint is none of this log.
+    let config = Config::new(Origin::new(OTHER).unwrap());
+    assert!(LogServer::new(config, other.context()).await.is_ok());
+}
+
 #[tokio::test]
 async fn same_key() {
     let mut rig = Rig::new();
