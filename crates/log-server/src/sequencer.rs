@@ -132,6 +132,11 @@ impl Sequencer {
                 return Ok(());
             }
         };
+        if let Some(error) = self.closed() {
+            // An entry that was read for it is damaged (D8).
+            refuse(batch.waiting(), error);
+            return Ok(());
+        }
         if !batch.entries.is_empty() {
             let Some(next) = integrate(&self.shared, &self.state, &batch.entries, batch.time)?
             else {
@@ -164,7 +169,7 @@ impl Sequencer {
         request: FreezeRequest,
     ) -> Result<(), Fatal> {
         // From here on nobody is let in any more.
-        self.shared.frozen.store(true, Ordering::Release);
+        let was_frozen = self.shared.frozen.swap(true, Ordering::AcqRel);
         loop {
             let mut waiting = Vec::new();
             while waiting.len() < MAX_BATCH
@@ -188,7 +193,8 @@ impl Sequencer {
                 Ok(())
             }
             Err(AppendError::Store(cause)) => {
-                self.shared.frozen.store(false, Ordering::Release);
+                // A log that is frozen by its configuration stays so.
+                self.shared.frozen.store(was_frozen, Ordering::Release);
                 let _ = request.send(Err(AppendError::Store(cause)));
                 Ok(())
             }

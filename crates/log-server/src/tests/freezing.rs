@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use waxseal_tlog::SignedNote;
+use waxseal_tlog::{Origin, SignedNote};
 
 use super::running::Running;
 use crate::service::SubmitError;
 use crate::testing::{Fault, ORIGIN, Rig};
-use crate::{AppendError, ObjectName};
+use crate::{AppendError, Config, LogServer, ObjectName};
 
 #[tokio::test]
 async fn frozen() {
@@ -82,6 +82,26 @@ async fn a_freeze_that_is_not_committed_is_none() {
     assert!(log.submit("a").await.is_ok());
     log.stop().await;
     assert!(!rig.start().await.unwrap().statistics().is_frozen);
+}
+
+/// A log that its configuration freezes is not opened by a freeze that fails.
+#[tokio::test]
+async fn a_freeze_that_is_not_committed_opens_nothing() {
+    let rig = Rig::new();
+    drop(rig.start().await.unwrap());
+    let config = Config {
+        is_frozen: true,
+        ..Config::new(Origin::new(ORIGIN).unwrap())
+    };
+    let log = LogServer::new(config, rig.context()).await.unwrap();
+    let log = Running::new(log);
+    log.log.flush().await;
+    rig.plan.strike(0, Fault::Fail);
+    let error = log.log.freeze().await.unwrap_err();
+    assert!(matches!(error, AppendError::Store(_)));
+    let error = log.submit("new").await.unwrap_err();
+    assert!(matches!(error, SubmitError::Append(AppendError::Frozen)));
+    log.stop().await;
 }
 
 #[tokio::test]
