@@ -11,6 +11,7 @@ mod freezing;
 mod http;
 mod pipelining;
 mod recovery;
+mod requests;
 mod rules;
 mod running;
 mod scrubbing;

@@ -417,6 +417,27 @@ async fn not_issued_by_next() {
     assert_eq!(served.refused(PRE, &skipped).await, "NOT_ISSUED_BY_NEXT");
 }
 
+/// Names, keys and signatures are right, and the certificate in the middle is no authority's.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_no_authority_issues_nothing() {
+    let (authority, served, chain) = taken().await;
+    let from = Time::from_unix(1_700_000_000).unwrap();
+    let validity = Validity::starting(from, Duration::from_secs(600)).unwrap();
+    let subject = Subject::new("intermediate", "example");
+    let namesake = waxseal_issuing::issue_timestamp_signer(
+        &authority.intermediate,
+        &*authority.signer,
+        &subject,
+        authority.signer.public_key(),
+        validity,
+        &waxseal_crypto_aws_lc::OsRandom,
+    );
+    let namesake = namesake.await.unwrap().der().to_vec();
+    let through = [&chain[..1], &[namesake], &chain[1..]].concat();
+    assert_eq!(served.refused(PRE, &through).await, "NOT_ISSUED_BY_NEXT");
+    assert_eq!(served.add(PRE, &chain).await.0, StatusCode::OK);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn signature() {
     let (_, served, chain) = taken().await;
