@@ -677,6 +677,229 @@ Object.assign(flows, {
   },
 });
 
+/** The stand-ins for the platforms: js/platforms.mjs. */
+const PLATFORMS = [
+  ['Google', 'https://accounts.google.com'],
+  ['GitHub', 'https://github.com/login/oauth'],
+  ['Microsoft', 'https://login.microsoftonline.com'],
+  ['Microsoft, any tenant', 'https://login.microsoftonline.com/common'],
+  ['Facebook', 'https://www.facebook.com'],
+  ['Example forge', 'https://forge.example.com'],
+];
+
+async function logInAt(page, label, account) {
+  await page.getByRole('link', { name: `Log in with ${label}`, exact: true }).click();
+  await page.getByLabel('Account').fill(account);
+  await press(page, 'Agree');
+}
+
+/** Goes to a platform as somebody, and reads why that is no log-in. */
+async function refusedAt(label, account, said, name) {
+  const client = await program();
+  const page = await person();
+  await page.goto(client.url());
+  await logInAt(page, label, account);
+  assert.equal(await heading(page), 'No log-in', `${account} at ${label}`);
+  assert.match(await alert(page), said, `${account} at ${label}`);
+  if (name) await inspect(page, name);
+  assert.equal(client.arrived.length, 0);
+  // There is a way on from every error.
+  assert.equal(await page.getByRole('link', { name: 'Try again' }).count(), 1);
+  await page.getByRole('link', { name: 'Log in another way' }).click();
+  assert.equal(await heading(page), 'Log in');
+  client.close();
+  await page.context().close();
+}
+
+/** A whole log-in at a platform that vouches for the address. */
+async function logInThere(label, id, account) {
+  const client = await program();
+  const page = await person();
+  await page.goto(client.url());
+  await logInAt(page, label, account);
+  assert.equal(await heading(page), 'Is that you?');
+  assert.match(await page.locator('main').innerText(), new RegExp(`sign as ${account}@example.com, by ${label}`));
+  await inspect(page, `confirm-${label}`);
+  await press(page, 'Go on');
+  const token = await expectToken(client, (await arrives(page, client)).get('code'), `${account}@example.com`);
+  assert.equal(token.federated_claims.connector_id, id);
+  client.close();
+  await page.context().close();
+  return token;
+}
+
+Object.assign(flows, {
+  async platform_choice() {
+    // Every platform has its button, in the order of the configuration.
+    const client = await program();
+    const page = await person();
+    await page.goto(client.url());
+    await inspect(page, 'choice');
+    const buttons = await page.locator('.ways a').allInnerTexts();
+    const expected = PLATFORMS.map(([label]) => `Log in with ${label}`);
+    assert.deepEqual(buttons, [...expected, 'Log in with a code by e-mail']);
+    client.close();
+  },
+
+  async google() {
+    await logInThere('Google', 'https://accounts.google.com', 'anna');
+    await refusedAt('Google', 'unverified', /does not say that your e-mail address is verified/, 'unverified');
+    await refusedAt('Google', 'nobody', /gives no e-mail address/, 'nobody');
+    await refusedAt('Google', 'stranger', /not one that may log in here/, 'stranger');
+    await refusedAt('Google', 'refuse', /did not agree/, 'refuse');
+    await refusedAt('Google', 'echo-token', /refuses log-ins from here/, 'fault');
+    await refusedAt('Google', 'down', /no usable answer/, 'down');
+  },
+
+  async github() {
+    await logInThere('GitHub', 'https://github.com/login/oauth', 'anna');
+    await logInThere('GitHub', 'https://github.com/login/oauth', 'several');
+    await refusedAt('GitHub', 'unverified', /does not say that your e-mail address is verified/, 'unverified');
+    await refusedAt('GitHub', 'nobody', /gives no e-mail address/, 'nobody');
+    await refusedAt('GitHub', 'refuse', /did not agree/);
+    await refusedAt('GitHub', 'echo-token', /refuses log-ins from here/);
+  },
+
+  async microsoft() {
+    const one = await logInThere('Microsoft', 'https://login.microsoftonline.com', 'anna');
+    // The tenant's own word is "no".
+    await refusedAt('Microsoft', 'unverified', /does not say that your e-mail address is verified/, 'unverified');
+    await refusedAt('Microsoft', 'nobody', /gives no e-mail address/);
+    // Another tenant's token is not taken at all.
+    await refusedAt('Microsoft', 'elsewhere', /./, 'tenant');
+    // Where every tenant may come, each writes what it likes, unless it owns the domain.
+    const label = 'Microsoft, any tenant';
+    await refusedAt(label, 'anna', /does not say that your e-mail address is verified/);
+    await refusedAt(label, 'elsewhere', /does not say that your e-mail address is verified/);
+    const any = await logInThere(label, 'https://login.microsoftonline.com/common', 'edov');
+    assert.notEqual(one.sub, any.sub);
+  },
+
+  async facebook() {
+    const id = 'https://www.facebook.com';
+    const client = await program();
+    const page = await person();
+    await page.goto(client.url());
+    await logInAt(page, 'Facebook', 'anna');
+    // Facebook's word for an address counts for nothing: it is filled in, and our code confirms it.
+    assert.match(await page.locator('main').innerText(), /You are logged in at Facebook.*Confirm yours once/s);
+    assert.equal(await page.getByLabel('E-mail address').inputValue(), 'anna@example.com');
+    await inspect(page, 'address');
+    await enterAddress(page, 'anna@example.com');
+    await inspect(page, 'code');
+    const code = await mailed('anna@example.com');
+    await enterCode(page, wrong(code));
+    assert.match(await alert(page), /Attempts left: 4/);
+    assert.equal(client.arrived.length, 0);
+    await enterCode(page, code);
+    const first = await expectToken(client, (await arrives(page, client)).get('code'), 'anna@example.com');
+    assert.equal(first.federated_claims.connector_id, id);
+    client.close();
+    // The link is kept: from now on the account is enough, in any browser.
+    for (let time = 0; time < 2; time += 1) {
+      const again = await logInThere('Facebook', id, 'anna');
+      assert.equal(again.sub, first.sub);
+    }
+    // The same address by a code alone is somebody else (never merged).
+    const mail = await program();
+    const other = await person();
+    await other.goto(mail.url());
+    await other.getByRole('link', { name: 'Log in with a code by e-mail' }).click();
+    await pass(31);
+    await enterAddress(other, 'anna@example.com');
+    await enterCode(other, await mailed('anna@example.com'));
+    const token = await expectToken(mail, (await arrives(other, mail)).get('code'), 'anna@example.com');
+    assert.notEqual(token.sub, first.sub);
+    mail.close();
+  },
+
+  async facebook_without_email() {
+    const client = await program();
+    const page = await person();
+    await page.goto(client.url());
+    await logInAt(page, 'Facebook', 'nobody');
+    assert.equal(await page.getByLabel('E-mail address').inputValue(), '');
+    await inspect(page, 'address');
+    await enterAddress(page, 'you@example.com');
+    await enterCode(page, await mailed());
+    const token = await expectToken(client, (await arrives(page, client)).get('code'));
+    assert.equal(token.federated_claims.connector_id, 'https://www.facebook.com');
+    client.close();
+    // Somebody else's account confirms its own address, and gets nothing of this one.
+    const next = await program();
+    const other = await person();
+    await other.goto(next.url());
+    await logInAt(other, 'Facebook', 'berta');
+    assert.equal(await heading(other), 'Log in');
+    assert.equal(await other.getByLabel('E-mail address').inputValue(), 'berta@example.com');
+    next.close();
+    await refusedAt('Facebook', 'refuse', /did not agree/, 'refuse');
+    await refusedAt('Facebook', 'echo-token', /refuses log-ins from here/, 'fault');
+  },
+
+  async forge() {
+    const label = 'Example forge';
+    await logInThere(label, 'https://forge.example.com', 'anna');
+    await refusedAt(label, 'unverified', /does not say that your e-mail address is verified/);
+    await refusedAt(label, 'nobody', /gives no e-mail address/);
+    await refusedAt(label, 'stranger', /not one that may log in here/);
+    await refusedAt(label, 'refuse', /did not agree/);
+  },
+
+  async device_facebook() {
+    // A device, with an account whose address is confirmed on the way.
+    const codes = await device();
+    const page = await person();
+    await agree(page, codes);
+    await press(page, 'I started this: continue');
+    await logInAt(page, 'Facebook', 'anna');
+    await enterAddress(page, 'anna@example.com');
+    await enterCode(page, await mailed('anna@example.com'));
+    assert.equal(await heading(page), 'You are logged in');
+    await inspect(page, 'done');
+    const token = claims((await codes.poll()).id_token);
+    assert.equal(token.federated_claims.connector_id, 'https://www.facebook.com');
+  },
+
+  async device_platforms() {
+    for (const [label, id] of PLATFORMS) {
+      if (label === 'Facebook') continue;
+      const account = label === 'Microsoft, any tenant' ? 'edov' : 'anna';
+      const codes = await device();
+      const page = await person();
+      await agree(page, codes);
+      await press(page, 'I started this: continue');
+      await logInAt(page, label, account);
+      await press(page, 'Go on');
+      assert.equal(await heading(page), 'You are logged in');
+      const token = claims((await codes.poll()).id_token);
+      assert.equal(token.federated_claims.connector_id, id);
+      await page.context().close();
+    }
+  },
+
+  async platforms_out_of_band() {
+    for (const [label, id] of PLATFORMS) {
+      const account = label === 'Microsoft, any tenant' ? 'edov' : 'anna';
+      const client = await program();
+      const page = await person();
+      await page.goto(client.url({ redirect_uri: OOB }));
+      await logInAt(page, label, account);
+      if (label === 'Facebook') {
+        await enterAddress(page, 'anna@example.com');
+        await enterCode(page, await mailed('anna@example.com'));
+      } else {
+        await press(page, 'Go on');
+      }
+      const copied = await page.locator('#code').evaluate((e) => e.value ?? e.innerText);
+      const token = await expectToken(client, copied, `${account}@example.com`, OOB);
+      assert.equal(token.federated_claims.connector_id, id);
+      client.close();
+      await page.context().close();
+    }
+  },
+});
+
 try {
   await flows[setup.flow]();
   assert.deepEqual(problems, []);

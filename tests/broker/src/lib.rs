@@ -4,6 +4,7 @@
 //! Every program that a test needs is started by the test run itself, on loopback, on a port of
 //! its own and a directory of its own, and ended by its process id.
 
+mod canaries;
 mod dialogue;
 mod guided;
 mod letters;
@@ -14,12 +15,13 @@ mod visitor;
 
 use std::path::{Path, PathBuf};
 
+pub use canaries::Canaries;
 pub use dialogue::converse;
 pub use guided::Guided;
 pub use letters::Letters;
 pub use mail_server::{MailServer, mail_setup};
 pub use stage::{Mails, Play, Stage, on_stage};
-pub use upstream::{CLIENT_SECRET, Upstream};
+pub use upstream::{CLIENT_SECRET, Upstream, platforms};
 pub use visitor::{Attempt, Page, REDIRECT, Visitor, network};
 
 /// A script of this package, by its name under `js/` or `py/`.

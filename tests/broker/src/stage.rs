@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
@@ -29,6 +30,8 @@ pub struct Play {
     pub proxied: Option<String>,
     /// With a provider on this port of loopback ([`crate::Upstream`]) beside the mailed code.
     pub upstream: Option<u16>,
+    /// With the stand-ins on this port of loopback ([`crate::Upstream::platforms`]).
+    pub platforms: Option<u16>,
 }
 
 /// A running broker.
@@ -109,6 +112,14 @@ fn signer() -> Result<Arc<dyn Signer>, String> {
     Ok(Arc::from(signer))
 }
 
+fn private_file(folder: &Path, content: &str) -> Result<PathBuf, String> {
+    let path = folder.join("client-secret");
+    let written = std::fs::write(&path, content)
+        .and_then(|()| std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)));
+    written.map_err(|error| error.to_string())?;
+    Ok(path)
+}
+
 impl Stage {
     /// Starts a broker on a port and a store of its own, with its background work.
     ///
@@ -137,15 +148,19 @@ impl Stage {
             config.allow_domains.push("example.com".to_owned());
         }
         if let Some(port) = play.upstream {
-            let secret = folder.path().join("client-secret");
-            std::fs::write(&secret, crate::CLIENT_SECRET).map_err(|e| text(&e))?;
-            let private = std::fs::Permissions::from_mode(0o600);
-            std::fs::set_permissions(&secret, private).map_err(|e| text(&e))?;
+            let secret = private_file(folder.path(), crate::CLIENT_SECRET)?;
             let mut connector = ConnectorConfig::new(ConnectorKind::Oidc, "waxseal");
             connector.label = Some("Example ID".to_owned());
             connector.issuer = Some(format!("http://localhost:{port}"));
             connector.client_secret_file = Some(secret);
             config.connectors.push(connector);
+        }
+        if let Some(port) = play.platforms {
+            let secret = private_file(folder.path(), crate::CLIENT_SECRET)?;
+            let table: toml::Table =
+                toml::from_str(&crate::platforms(port, &secret)).map_err(|e| text(&e))?;
+            let connectors = table.get("connectors").cloned().ok_or("no connectors")?;
+            config.connectors = connectors.try_into().map_err(|e| text(&e))?;
         }
         let store = IdentityStore::open(&folder.path().join("state.redb"));
         let store = Arc::new(store.map_err(|e| text(&e))?);

@@ -12,13 +12,11 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::json;
 use url::Url;
 use waxseal_tests_broker::{
-    Attempt, CLIENT_SECRET, Letters, MailServer, Page, REDIRECT, Upstream, Visitor,
+    Attempt, CLIENT_SECRET, Canaries, Letters, MailServer, REDIRECT, Upstream, Visitor,
 };
 use waxseal_tests_interop::{Instance, Setup, Tool, block_on, free_port, our, trial};
 
@@ -37,65 +35,6 @@ fn main() -> ExitCode {
         Trial::test("no core file is left", no_core),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
-}
-
-/// Secrets by name, and texts that must not hold them.
-#[derive(Default)]
-struct Canaries {
-    secrets: Vec<(String, String)>,
-    texts: Vec<(String, Vec<u8>)>,
-}
-
-impl Canaries {
-    fn secret(&mut self, name: &str, value: &str) {
-        assert!(value.len() >= 8, "{name} is too short to look for: {value}");
-        self.secrets.push((name.to_owned(), value.to_owned()));
-        // A token's parts say as much as the whole: the signature is what makes it one.
-        if let Some((_, signature)) = value.rsplit_once('.') {
-            self.secrets
-                .push((format!("{name}'s signature"), signature.to_owned()));
-        }
-    }
-
-    fn text(&mut self, name: &str, text: &[u8]) {
-        self.texts.push((name.to_owned(), text.to_owned()));
-    }
-
-    /// A page that refuses: its text and its fields.
-    fn refusal(&mut self, name: &str, page: &Page) {
-        assert!(page.status >= 400, "{name} is no refusal: {}", page.body);
-        let fields: Vec<_> = page.response.headers.iter().collect();
-        self.text(name, format!("{fields:?}\n{}", page.body).as_bytes());
-    }
-
-    fn found(&self) -> Vec<String> {
-        let mut found = Vec::new();
-        for (place, text) in &self.texts {
-            // A secret is ASCII, so bytes that are no text around it do not hide it.
-            let text = String::from_utf8_lossy(text);
-            for (name, secret) in &self.secrets {
-                let encoded = STANDARD.encode(secret);
-                let forms = [
-                    secret.as_str(),
-                    &grouped(secret),
-                    encoded.trim_end_matches('='),
-                ];
-                if forms.iter().any(|form| text.contains(form)) {
-                    found.push(format!("{name} in {place}"));
-                }
-            }
-        }
-        found.dedup();
-        found
-    }
-}
-
-/// As a mail shows a code.
-fn grouped(code: &str) -> String {
-    match code.split_at_checked(4) {
-        Some((first, rest)) if code.len() == 8 => format!("{first} {rest}"),
-        _ => code.to_owned(),
-    }
 }
 
 fn nowhere() -> Result<(), Failed> {
@@ -160,16 +99,8 @@ fn nowhere() -> Result<(), Failed> {
     }
     let audit = std::fs::read_to_string(instance.data().join("broker/audit.jsonl"))?;
     assert!(audit.lines().count() > 3, "audit lines: {audit}");
-    let places = canaries.texts.len();
-    assert!(
-        places > 15 && canaries.secrets.len() > 10,
-        "{places} places"
-    );
-    // What looks for canaries finds one.
-    let mut control = Canaries::default();
-    control.secret("a code", "12345678");
-    control.text("a line", b"Your code: 1234 5678");
-    assert_eq!(control.found().len(), 1);
+    let (secrets, places) = canaries.counts();
+    assert!(places > 15 && secrets > 10, "{places} places");
     assert_eq!(canaries.found(), [""; 0]);
     Ok(())
 }

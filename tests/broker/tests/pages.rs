@@ -49,6 +49,16 @@ const FLOWS: &[(&str, Kind)] = &[
     ("upstream_cancelled", Kind::Upstream),
     ("upstream_other_browser", Kind::Upstream),
     ("upstream_absent", Kind::UpstreamAbsent),
+    ("platform_choice", Kind::Platforms),
+    ("google", Kind::Platforms),
+    ("github", Kind::Platforms),
+    ("microsoft", Kind::Platforms),
+    ("facebook", Kind::Platforms),
+    ("facebook_without_email", Kind::Platforms),
+    ("forge", Kind::Platforms),
+    ("device_facebook", Kind::Platforms),
+    ("device_platforms", Kind::Platforms),
+    ("platforms_out_of_band", Kind::Platforms),
 ];
 
 /// What the broker is set up as.
@@ -61,6 +71,8 @@ enum Kind {
     Upstream,
     /// The same, and the provider is not there.
     UpstreamAbsent,
+    /// With stand-ins for Google, GitHub, Microsoft, Facebook and bare OAuth 2.0.
+    Platforms,
 }
 
 fn main() -> ExitCode {
@@ -85,7 +97,12 @@ fn case(flow: &'static str, kind: Kind, scripts: bool) -> Trial {
         let upstream = matches!(kind, Kind::Upstream | Kind::UpstreamAbsent);
         play.public_log = kind == Kind::PublicMail || upstream;
         play.upstream = upstream.then(free_port).transpose()?;
+        if kind == Kind::Platforms {
+            play.public_log = true;
+            play.platforms = Some(free_port()?);
+        }
         let port = play.upstream;
+        let platforms = play.platforms;
         on_stage(&play, async move |stage| {
             let chromium = Tool::Chromium.path().map_err(|missing| missing.0)?;
             let redirect = format!("{}/callback/oidc", stage.issuer);
@@ -93,6 +110,7 @@ fn case(flow: &'static str, kind: Kind, scripts: bool) -> Trial {
                 Some(port) => Some(Upstream::start(port, &redirect)?),
                 None => None,
             };
+            let _platforms = platforms.map(Upstream::platforms).transpose()?;
             let setup = json!({
                 "name": format!("{flow}-{kind:?}"),
                 "flow": flow,
