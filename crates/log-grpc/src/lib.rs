@@ -51,7 +51,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::{Next, from_fn_with_state, map_response};
 use axum::response::{IntoResponse as _, Response};
 use tokio::sync::Semaphore;
 use tonic::server::NamedService;
@@ -89,6 +89,7 @@ pub fn with_grpc(log: Router, health: Health) -> Router {
     let calls = Arc::new(Semaphore::new(MAX_CALLS));
     let rekor = Router::new()
         .route_service(&path_of(&rekor), rekor)
+        .layer(map_response(async |response| status::announced(response)))
         .layer(from_fn_with_state(calls, bounded));
     let health = HealthServer::new(health::Probes::new(health));
     let (v1, v1alpha) = reflection();

@@ -1,6 +1,11 @@
 //! The log's problem bodies as gRPC statuses: the same code, message and details.
 
-use axum::http::{HeaderMap, StatusCode, header};
+use std::convert::Infallible;
+
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::response::Response;
+use http_body_util::{BodyExt as _, Empty};
 use prost::Message as _;
 use prost_types::{Any, Duration};
 use serde_json::Value;
@@ -8,6 +13,12 @@ use tonic::metadata::MetadataMap;
 use tonic::{Code, Status};
 
 use crate::google::rpc;
+
+/// Headers of the log that mean something to clients of both kinds.
+const PASSED_ON: [&str; 3] = ["x-log-index", "preference-applied", "retry-after"];
+
+/// What makes a response the end of a call.
+const OUTCOME: [&str; 3] = ["grpc-status", "grpc-message", "grpc-status-details-bin"];
 
 const ERROR_INFO: &str = "type.googleapis.com/google.rpc.ErrorInfo";
 const RETRY_INFO: &str = "type.googleapis.com/google.rpc.RetryInfo";
@@ -43,9 +54,33 @@ pub(crate) fn refused(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> S
     told
 }
 
-/// Headers that mean something to clients of both kinds.
+/// What is passed on with a refusal, in front of it too: rekor-tiles sends it there, and a client
+/// that looks there finds nothing in an answer that is all trailers (gRPC's `Trailers-Only`).
+pub(crate) fn announced(response: Response) -> Response {
+    let headers = response.headers();
+    let is_all_trailers = headers.contains_key("grpc-status");
+    if !is_all_trailers || !PASSED_ON.iter().any(|name| headers.contains_key(*name)) {
+        return response;
+    }
+    let (mut parts, _) = response.into_parts();
+    let mut trailers = HeaderMap::new();
+    for name in OUTCOME.map(HeaderName::from_static) {
+        if let Some(value) = parts.headers.remove(&name) {
+            trailers.insert(name, value);
+        }
+    }
+    for name in PASSED_ON.map(HeaderName::from_static) {
+        if let Some(value) = parts.headers.get(&name) {
+            trailers.insert(name, value.clone());
+        }
+    }
+    parts.headers.remove(header::CONTENT_LENGTH);
+    let end = Empty::<Bytes>::new().with_trailers(async { Some(Ok::<_, Infallible>(trailers)) });
+    Response::from_parts(parts, Body::new(end))
+}
+
 pub(crate) fn pass_on(headers: &HeaderMap, metadata: &mut MetadataMap) {
-    for name in ["x-log-index", "preference-applied", "retry-after"] {
+    for name in PASSED_ON {
         let value = headers.get(name).and_then(|value| value.to_str().ok());
         if let Some(value) = value.and_then(|value| value.parse().ok()) {
             metadata.insert(name, value);

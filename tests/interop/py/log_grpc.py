@@ -73,7 +73,7 @@ def outcome(call):
         return {
             "code": error.code().name,
             "message": error.details(),
-            "index": trailing.get("x-log-index") or leading.get("x-log-index"),
+            "index": leading.get("x-log-index"),
             "hasDetails": "grpc-status-details-bin" in trailing,
         }
     return {

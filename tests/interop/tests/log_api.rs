@@ -1,5 +1,5 @@
 //! The log's API beside rekor-tiles': the same requests to both, and where they answer otherwise,
-//! why; gRPC by a client that somebody else wrote.
+//! why; gRPC by a client that somebody else wrote; and what only we have, over the wire.
 
 #![allow(
     clippy::expect_used,
@@ -18,13 +18,17 @@ use waxseal_crypto::SignatureAlgorithm;
 use waxseal_tests_interop::{
     Answer, Asked, Instance, Records, RekorTiles, Setup, Tool, output, trial, workspace,
 };
+use waxseal_tlog::{
+    Checkpoint, ConsistencyProof, EntryBundle, KeyName, LogKey, NoteKey, SignatureKind, SignedNote,
+    TlogProof, leaf_hash,
+};
 
 const ENTRIES: &str = "/api/v2/log/entries";
 const HASHED: &str = "hashedRekordRequestV002";
 const P256: &str = "PKIX_ECDSA_P256_SHA_256";
 
 fn main() -> ExitCode {
-    let trials = vec![
+    let mut trials = vec![
         trial(
             "rekor-tiles and we answer alike",
             &[Tool::RekorTiles],
@@ -36,6 +40,7 @@ fn main() -> ExitCode {
             grpc,
         ),
     ];
+    trials.push(trial("what the log has besides", &[], besides));
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }
 
@@ -745,4 +750,104 @@ fn same_entry_of_messages(ours: &Value, theirs: &Value) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Batches, look-ups, proofs and full bundles: of the running program, as a client sees them.
+fn besides() -> Result<(), Failed> {
+    let instance = Instance::start()?;
+    let ask = |asked: Asked| asked.send("localhost", instance.port());
+    let get = |path: &str| ask(Asked::of("GET", path));
+    let records = Records::new();
+    // Five batches of 64, the second entry of the first refused: one full bundle, and more.
+    for batch in 0..5 {
+        let mut requests: Vec<_> = (0..64).map(|at| records.hashed(64 * batch + at)).collect();
+        if batch == 0 {
+            requests[1][HASHED]["digest"] = json!("AAAA");
+        }
+        let mut asked = post(json!({ "requests": requests }).to_string());
+        asked.path += ":batch";
+        let answer = ask(asked)?.json();
+        let results = answer["results"].as_array().unwrap();
+        assert_eq!(results.len(), 64);
+        for (at, result) in results.iter().enumerate() {
+            let expected = if (batch, at) == (0, 1) { 400 } else { 201 };
+            assert_eq!(result["status"], expected, "{result}");
+        }
+    }
+    let key = log_key(&instance)?;
+    let open = |note: &str| -> Result<Checkpoint, Failed> {
+        Ok(Checkpoint::open(&SignedNote::parse(note)?, &key, &[])?)
+    };
+    let newest = get("/checkpoint")?;
+    let newest = open(std::str::from_utf8(&newest.body)?)?;
+    assert_eq!(newest.tree_size(), 320);
+    // An entry by its index, by its hash, and as a proof in text.
+    let by_index = get(&format!("{ENTRIES}/255"))?;
+    let entry = by_index.json();
+    let leaf = leaf_hash(&STANDARD.decode(entry["canonicalizedBody"].as_str().unwrap())?);
+    let hex: String = leaf.iter().map(|byte| format!("{byte:02x}")).collect();
+    let by_hash = get(&format!("{ENTRIES}/by-hash/{hex}"))?;
+    assert_eq!((by_hash.status, by_hash.json()), (200, entry.clone()));
+    let asked = Asked::of("GET", &format!("{ENTRIES}/255/proof")).with("Accept", "text/plain");
+    let text = ask(asked)?;
+    assert_eq!(text.header("content-type"), "text/plain; charset=utf-8");
+    let proof = TlogProof::parse(std::str::from_utf8(&text.body)?)?;
+    proof.check(&leaf, &open(&proof.checkpoint.to_string())?)?;
+    let envelope = &entry["inclusionProof"]["checkpoint"]["envelope"];
+    assert_eq!(open(envelope.as_str().unwrap())?.tree_size(), 320);
+    // From the first checkpoint that is kept to the newest.
+    let first = get("/checkpoint/1")?;
+    let first = open(std::str::from_utf8(&first.body)?)?;
+    let answer = get("/api/v2/log/proof/consistency?firstSize=1")?.json();
+    let hashes = answer["hashes"].as_array().unwrap().iter();
+    let proof = ConsistencyProof {
+        old_size: 1,
+        new_size: 320,
+        hashes: hashes
+            .map(|hash| STANDARD.decode(hash.as_str().unwrap()).unwrap())
+            .map(|hash| hash.try_into().unwrap())
+            .collect(),
+    };
+    proof.check(first.root_hash(), newest.root_hash())?;
+    full_bundle(&instance)
+}
+
+/// A full bundle: immutable, in parts, compressed for who asks, and only told where it is news.
+fn full_bundle(instance: &Instance) -> Result<(), Failed> {
+    let ask = |asked: Asked| asked.send("localhost", instance.port());
+    let path = "/tile/entries/000";
+    let get = || Asked::of("GET", path);
+    let whole = ask(get())?;
+    assert_eq!(whole.status, 200);
+    assert_eq!(whole.header("cache-control"), "max-age=604800, immutable");
+    assert_eq!(whole.header("content-type"), "application/octet-stream");
+    let bundle = EntryBundle::parse(&whole.body, 256)?;
+    assert_eq!(bundle.entries().len(), 256);
+    let head = ask(Asked::of("HEAD", path))?;
+    assert_eq!((head.status, head.body.len()), (200, 0));
+    for name in ["content-length", "etag", "cache-control", "content-type"] {
+        assert_eq!(head.header(name), whole.header(name), "{name}");
+    }
+    let part = ask(get().with("Range", "bytes=100-199"))?;
+    assert_eq!((part.status, &*part.body), (206, &whole.body[100..200]));
+    let known = ask(get().with("If-None-Match", whole.header("etag")))?;
+    assert_eq!((known.status, known.body.len()), (304, 0));
+    for encoding in ["gzip", "zstd"] {
+        let told = ask(get().with("Accept-Encoding", encoding))?;
+        assert_eq!(told.header("content-encoding"), encoding);
+        assert_eq!(told.header("vary"), "accept-encoding");
+        assert!(told.body.len() < whole.body.len());
+        assert_ne!(told.header("etag"), whole.header("etag"));
+    }
+    Ok(())
+}
+
+fn log_key(instance: &Instance) -> Result<LogKey, Failed> {
+    let json = std::fs::read(instance.file("trusted_root.json"))?;
+    let root = waxseal_formats::TrustedRoot::from_json(&json)?;
+    let key = waxseal_crypto::PublicKey::from_spki_der(&root.tlogs[0].public_key.raw_bytes)?;
+    let provider = waxseal_crypto_aws_lc::provider();
+    let name = KeyName::new("localhost")?;
+    let key = NoteKey::new(provider, name, SignatureKind::Ed25519, &key)?;
+    Ok(LogKey::new(key))
 }
