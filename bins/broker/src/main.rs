@@ -10,7 +10,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use clap::Parser;
 use waxseal_crypto_aws_lc::{OsRandom, SystemClock, provider};
-use waxseal_instance::{BrokerAlone, Config, DataDir, Flags, World};
+use waxseal_instance::{BrokerAlone, Config, DataDir, Flags, World, serve_control};
 use waxseal_serve::{Limits, Shutdown, telemetry};
 use waxseal_transport_reqwest::ReqwestTransport;
 
@@ -58,6 +58,11 @@ async fn serve(args: Args) -> anyhow::Result<()> {
     };
     let stores = stores::open(&data, &settings)?;
     let broker = BrokerAlone::new(&data, &settings, stores, world).await?;
-    broker.serve(listener, shutdown, Limits::default()).await?;
+    let served = broker.serve(listener, shutdown.clone(), Limits::default());
+    let orders = async {
+        serve_control(&data, broker.broker().administration(), shutdown).await;
+        Ok(())
+    };
+    tokio::try_join!(served, orders)?;
     Ok(())
 }

@@ -8,8 +8,8 @@ use anyhow::Context as _;
 use waxseal_crypto::{Clock as _, Time};
 use waxseal_crypto_aws_lc::SystemClock;
 use waxseal_identity::SystemEnvironment;
-use waxseal_identity_server::{Administration, check_connector};
-use waxseal_instance::{BROKER_AUDIT, CONFIG_FILE, DataDir, Flags, Part};
+use waxseal_identity_server::{Administration, Order, OrderDone, OrderError, check_connector};
+use waxseal_instance::{BROKER_AUDIT, CONFIG_FILE, DataDir, DataError, Flags, Part, order_running};
 use waxseal_store_embedded::{AuditFile, IdentityStore};
 
 use crate::args::{BrokerArgs, BrokerCommand};
@@ -25,97 +25,125 @@ pub(crate) async fn broker(args: BrokerArgs) -> anyhow::Result<()> {
     }
 }
 
-/// What needs the broker's records.
+/// What needs the broker's records: of an instance that runs through its socket, or else by
+/// ourselves.
 async fn operate(args: BrokerArgs) -> anyhow::Result<()> {
-    let data = open(&args.data)?;
-    let operator = administration(&data)?;
-    match args.command {
-        BrokerCommand::Check { .. } => Ok(()),
-        BrokerCommand::Users => {
-            let users = operator.users().await?;
-            say::list(
-                args.json,
-                &users,
-                &Table {
-                    heads: &[
-                        "ADDRESS",
-                        "LAST TOKEN",
-                        "TOKENS",
-                        "PROVEN BY",
-                        "ACCOUNT",
-                        "",
-                    ],
-                    nothing: "nobody has logged in",
-                    row: &|user| {
-                        vec![
-                            user.email.clone(),
-                            date(user.last),
-                            user.tokens.to_string(),
-                            user.connector_id.clone(),
-                            user.id.clone(),
-                            (if user.banned { "banned" } else { "" }).to_owned(),
-                        ]
-                    },
-                },
-            )
+    let Some(order) = order(&args.command)? else {
+        return Ok(());
+    };
+    let done = match open(&args.data) {
+        Ok(data) => administration(&data)?.carry_out(order).await?,
+        Err(Closed::NotThere(refusal)) => return Err(refusal),
+        Err(Closed::Data(held @ DataError::InUse { .. })) => {
+            match order_running(&args.data, &order).await? {
+                Some(done) => done,
+                // Something else works on the directory.
+                None => return Err(held.into()),
+            }
         }
-        BrokerCommand::Sessions { end: true } => {
-            let ended = operator.end_sessions().await?;
-            say::done(args.json, &format!("{ended} records of log-ins are gone"))
-        }
-        BrokerCommand::Sessions { end: false } => {
-            let sessions = operator.sessions().await?;
-            say::list(
-                args.json,
-                &sessions,
-                &Table {
-                    heads: &["BEGUN", "ENDS", "CLIENT", "ANSWER", "ADDRESS"],
-                    nothing: "no log-in is under way",
-                    row: &|session| {
-                        vec![
-                            date(session.begun),
-                            date(session.expires),
-                            session.client_id.clone(),
-                            session.answer.to_owned(),
-                            session.email.clone().unwrap_or_default(),
-                        ]
-                    },
-                },
-            )
-        }
-        BrokerCommand::Bans => {
-            let bans = operator.bans().await?;
-            say::list(
-                args.json,
-                &bans,
-                &Table {
-                    heads: &["WHO", "SINCE", "UNTIL", "WHY"],
-                    nothing: "nobody is banned",
-                    row: &|ban| {
-                        vec![
-                            ban.target.clone(),
-                            date(ban.since),
-                            ban.until.map_or_else(|| "for good".to_owned(), date),
-                            ban.reason.clone().unwrap_or_default(),
-                        ]
-                    },
-                },
-            )
-        }
+        Err(Closed::Data(error)) => return Err(error.into()),
+    };
+    show(&args, done)
+}
+
+/// The order of a command, if the broker's records are needed for it.
+fn order(command: &BrokerCommand) -> anyhow::Result<Option<Order>> {
+    Ok(Some(match command {
+        BrokerCommand::Check { .. } => return Ok(None),
+        BrokerCommand::Users => Order::Users,
+        BrokerCommand::Sessions { end: true } => Order::EndSessions,
+        BrokerCommand::Sessions { end: false } => Order::Sessions,
+        BrokerCommand::Bans => Order::Bans,
         BrokerCommand::Ban { who, reason, days } => {
             let until = days
                 .map(|days| Duration::from_secs(u64::from(days.get()) * 24 * 3600))
                 .map(|life| SystemClock.now().checked_add(life))
                 .map(|end| end.context("the ban would end after the last day there is"))
                 .transpose()?;
-            operator.ban(&who, reason.as_deref(), until).await?;
-            say::done(args.json, &format!("{} is banned", who.as_str()))
+            Order::Ban {
+                who: who.clone(),
+                reason: reason.clone(),
+                until: until.map(Time::unix_seconds),
+            }
         }
-        BrokerCommand::Unban { who } => {
-            let lifted = operator.unban(&who).await?;
-            anyhow::ensure!(lifted, "{} is not banned", who.as_str());
-            say::done(args.json, &format!("{} may log in again", who.as_str()))
+        BrokerCommand::Unban { who } => Order::Unban { who: who.clone() },
+    }))
+}
+
+/// Prints what came of it.
+fn show(args: &BrokerArgs, done: OrderDone) -> anyhow::Result<()> {
+    let who = match &args.command {
+        BrokerCommand::Ban { who, .. } | BrokerCommand::Unban { who } => who.as_str(),
+        _ => "",
+    };
+    match done {
+        OrderDone::Users(users) => say::list(
+            args.json,
+            &users,
+            &Table {
+                heads: &[
+                    "ADDRESS",
+                    "LAST TOKEN",
+                    "TOKENS",
+                    "PROVEN BY",
+                    "ACCOUNT",
+                    "",
+                ],
+                nothing: "nobody has logged in",
+                row: &|user| {
+                    vec![
+                        user.email.clone(),
+                        date(user.last),
+                        user.tokens.to_string(),
+                        user.connector_id.clone(),
+                        user.id.clone(),
+                        (if user.banned { "banned" } else { "" }).to_owned(),
+                    ]
+                },
+            },
+        ),
+        OrderDone::Ended(ended) => {
+            say::done(args.json, &format!("{ended} records of log-ins are gone"))
         }
+        OrderDone::Sessions(sessions) => say::list(
+            args.json,
+            &sessions,
+            &Table {
+                heads: &["BEGUN", "ENDS", "CLIENT", "ANSWER", "ADDRESS"],
+                nothing: "no log-in is under way",
+                row: &|session| {
+                    vec![
+                        date(session.begun),
+                        date(session.expires),
+                        session.client_id.clone(),
+                        session.answer.as_str().to_owned(),
+                        session.email.clone().unwrap_or_default(),
+                    ]
+                },
+            },
+        ),
+        OrderDone::Bans(bans) => say::list(
+            args.json,
+            &bans,
+            &Table {
+                heads: &["WHO", "SINCE", "UNTIL", "WHY"],
+                nothing: "nobody is banned",
+                row: &|ban| {
+                    vec![
+                        ban.target.clone(),
+                        date(ban.since),
+                        ban.until.map_or_else(|| "for good".to_owned(), date),
+                        ban.reason.clone().unwrap_or_default(),
+                    ]
+                },
+            },
+        ),
+        OrderDone::Banned => say::done(args.json, &format!("{who} is banned")),
+        OrderDone::Unbanned(lifted) => {
+            anyhow::ensure!(lifted, "{who} is not banned");
+            say::done(args.json, &format!("{who} may log in again"))
+        }
+        _ => anyhow::bail!(OrderError::NotAnAnswer),
     }
 }
 
@@ -152,15 +180,22 @@ async fn check(args: &BrokerArgs, config: Option<&Path>) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Why a directory was not opened.
+enum Closed {
+    NotThere(anyhow::Error),
+    Data(DataError),
+}
+
 /// The directory of an instance that is there: looking makes none.
-fn open(path: &Path) -> anyhow::Result<DataDir> {
+fn open(path: &Path) -> Result<DataDir, Closed> {
     let state = path.join("broker").join(STATE);
-    anyhow::ensure!(
-        state.exists(),
-        "no instance has run on {}: --data names its directory",
-        path.display()
-    );
-    Ok(DataDir::open(path)?)
+    if !state.exists() {
+        return Err(Closed::NotThere(anyhow::anyhow!(
+            "no instance has run on {}: --data names its directory",
+            path.display()
+        )));
+    }
+    DataDir::open(path).map_err(Closed::Data)
 }
 
 fn administration(data: &DataDir) -> anyhow::Result<Administration> {

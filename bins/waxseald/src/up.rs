@@ -11,7 +11,7 @@ use waxseal_crypto_aws_lc::{OsRandom, SystemClock, provider};
 use waxseal_instance::{
     Birth, CONFIG_FILE, Commands, Config, DEMO_IDENTITY, DataDir, Flags, Instance, OutboxReader,
     Part, Program, Settings, World, demonstrate, provision, provision_exporting_roots,
-    write_client_files,
+    serve_control, write_client_files,
 };
 use waxseal_serve::{Limits, Shutdown, telemetry};
 use waxseal_transport_reqwest::ReqwestTransport;
@@ -60,7 +60,15 @@ pub(crate) async fn up(args: UpArgs) -> anyhow::Result<()> {
     write_client_files(&data, instance.trust_config())?;
 
     let talk = async {
-        let served = instance.serve(listener, shutdown.clone(), Limits::default());
+        let served = async {
+            let operators = instance.broker().administration();
+            let orders = async {
+                serve_control(&data, operators, shutdown.clone()).await;
+                Ok(())
+            };
+            let served = instance.serve(listener, shutdown.clone(), Limits::default());
+            tokio::try_join!(served, orders).map(|_| ())
+        };
         let greeting = greet(&args, &data, &settings, &instance, &world, (begun, is_new));
         // Serving ends by a signal or a fault; the greeting by itself.
         tokio::pin!(served);

@@ -61,12 +61,33 @@ fn an_operator_looks_bans_and_lifts_the_ban() {
     assert!(refused(&broker(at, "users")).contains("no instance has run on data"));
     assert!(!at.join("data").exists());
     let mut instance = start(at);
-    let held = refused(&broker(at, "ban you@example.com"));
-    assert!(held.contains("stop it first"), "{held}");
+    // It runs: what is ordered is done by it.
+    assert!(said(&broker(at, "users")).contains("you@example.com"));
+    said(&broker(at, "ban two@example.com --reason phished"));
+    assert_eq!(
+        parsed(&broker(at, "bans --json"))[0]["target"],
+        "two@example.com"
+    );
+    let users = said(&broker(at, "users --json"));
+    assert!(parsed(&broker(at, "sessions --json")).is_array());
+    said(&broker(at, "sessions --end"));
+    let again = "two@example.com may log in again\n";
+    assert_eq!(said(&broker(at, "unban two@example.com")), again);
+    let none = refused(&broker(at, "unban two@example.com"));
+    assert!(none.contains("is not banned"), "{none}");
+    said(&broker(at, "ban three@example.com"));
     // SIGKILL: what was answered is on the disk.
     instance.kill().unwrap();
     instance.wait().unwrap();
 
+    {
+        // Something else works on it, and takes no orders.
+        let _held = waxseal_instance::DataDir::open(&at.join("data")).unwrap();
+        let held = refused(&broker(at, "ban you@example.com"));
+        assert!(held.contains("stop it first"), "{held}");
+    }
+    said(&broker(at, "unban three@example.com"));
+    assert_eq!(said(&broker(at, "users --json")), users);
     let users = parsed(&broker(at, "users --json"));
     assert_eq!(users.as_array().unwrap().len(), 1);
     assert_eq!(users[0]["email"], "you@example.com");

@@ -34,7 +34,8 @@ pub(crate) struct BanRecord {
 }
 
 /// Whom a ban is about.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 #[non_exhaustive]
 pub enum BanTarget {
     /// An address, through whatever connector, in whatever case and with whatever tag (`+tag`).
@@ -82,6 +83,20 @@ impl BanTarget {
             Self::Address(address) => ban_named(&address.as_str().to_ascii_lowercase()),
             Self::Account(id) => RecordKey::new(RecordKind::Ban, &[b"account", id.0.as_bytes()]),
         }
+    }
+}
+
+impl TryFrom<String> for BanTarget {
+    type Error = BanTargetError;
+
+    fn try_from(text: String) -> Result<Self, BanTargetError> {
+        Self::parse(&text)
+    }
+}
+
+impl From<BanTarget> for String {
+    fn from(target: BanTarget) -> Self {
+        target.as_str().to_owned()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use waxseal_crypto::{Clock, Time};
 
 use crate::account::{AccountId, AccountRecord, BanRecord, BanTarget, ban_spellings};
@@ -10,6 +10,10 @@ use crate::audit::{AuditLog, Entry};
 use crate::login::LOGIN_LIFE;
 use crate::records::{Link, Login, NEVER, write};
 use crate::{Found, RecordKind, Store, StoreError, transact};
+
+mod order;
+
+pub use order::{MAX_ORDER, Order, OrderDone, OrderError};
 
 /// How many records are read at once.
 const PAGE: usize = 500;
@@ -23,7 +27,7 @@ pub struct Administration {
 }
 
 /// Somebody who has been given tokens.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Account {
     /// Its id, for bans and in audit lines.
@@ -45,13 +49,13 @@ pub struct Account {
 }
 
 /// A log-in under way.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct LoginSession {
     /// The client.
     pub client_id: String,
-    /// Where its answer goes: `loopback`, `copied` or `device`.
-    pub answer: &'static str,
+    /// Where its answer goes.
+    pub answer: AnswerWay,
     /// The address that a code was sent for, if one was.
     pub email: Option<String>,
     /// Seconds since the epoch when it began.
@@ -60,8 +64,32 @@ pub struct LoginSession {
     pub expires: i64,
 }
 
+/// Where the answer to a log-in goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum AnswerWay {
+    /// To a port of the person's machine.
+    Loopback,
+    /// To a page, from which the person copies it.
+    Copied,
+    /// To a device that waits for it.
+    Device,
+}
+
+impl AnswerWay {
+    /// As lists show it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Loopback => "loopback",
+            Self::Copied => "copied",
+            Self::Device => "device",
+        }
+    }
+}
+
 /// A ban.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Ban {
     /// An address, or an account's id.
@@ -127,11 +155,11 @@ impl Administration {
                 continue;
             };
             let answer = if login.device.is_some() {
-                "device"
+                AnswerWay::Device
             } else if login.redirect_uri == waxseal_identity::OUT_OF_BAND {
-                "copied"
+                AnswerWay::Copied
             } else {
-                "loopback"
+                AnswerWay::Loopback
             };
             sessions.push(LoginSession {
                 client_id: login.client_id,

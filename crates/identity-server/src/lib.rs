@@ -50,7 +50,9 @@ mod token_exchange;
 mod upstream;
 
 pub use account::{AccountId, BanTarget, BanTargetError};
-pub use administration::{Account, Administration, Ban, LoginSession};
+pub use administration::{
+    Account, Administration, AnswerWay, Ban, LoginSession, MAX_ORDER, Order, OrderDone, OrderError,
+};
 pub use audit::{AuditError, AuditLog, NoAuditLog, address_digest};
 pub use code::{CodeKey, LoginCode};
 pub use config::{Config, ConfigError, MailConfig, SmtpConfig, SmtpTls};

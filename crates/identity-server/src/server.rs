@@ -15,8 +15,8 @@ use crate::config::ConfigError;
 use crate::records::NEVER;
 use crate::service::Service;
 use crate::{
-    CodeKey, Config, KeyRing, MailConfig, Mailer, RecordKey, RecordKind, Store, StoreError, http,
-    transact,
+    Administration, CodeKey, Config, KeyRing, MailConfig, Mailer, RecordKey, RecordKind, Store,
+    StoreError, http, transact,
 };
 
 /// How often expired records are removed.
@@ -113,6 +113,16 @@ impl IdentityServer {
     /// The keys that sign tokens, for the CA in the same process (R-ID-18).
     pub fn keys(&self) -> Arc<KeyRing> {
         Arc::clone(&self.service.context.keys)
+    }
+
+    /// The broker's records in an operator's hands, while it runs.
+    pub fn administration(&self) -> Administration {
+        let context = &self.service.context;
+        Administration::new(
+            Arc::clone(&context.store),
+            Arc::clone(&context.clock),
+            Arc::clone(&context.audit),
+        )
     }
 
     /// Changes signing keys when that is due and removes expired records, until the shutdown.

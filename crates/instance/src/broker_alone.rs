@@ -128,6 +128,12 @@ impl BrokerAlone {
         self.url.join(ISSUER_PATH)
     }
 
+    /// The broker itself.
+    #[must_use]
+    pub fn broker(&self) -> &IdentityServer {
+        &self.broker
+    }
+
     /// Its routes, with health and metrics, and the rules of the chassis around them.
     pub fn router(&self, host_check: HostCheck) -> Router {
         let routes = self.broker.router();

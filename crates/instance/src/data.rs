@@ -6,7 +6,7 @@
 //! DATA/keys/             private keys, certificates, what the instance was born as
 //! DATA/client/           files for clients
 //! DATA/outbox/           mail that no server carries
-//! DATA/<role>/           the stores of the roles
+//! DATA/<role>/           the stores of the roles; the broker's has the socket of `control` too
 //! DATA/shards/<number>/  shards of the transparency log that are frozen
 //! ```
 
@@ -91,7 +91,7 @@ impl Part {
         Self::Tsa,
     ];
 
-    const fn folder(self) -> &'static str {
+    pub(crate) const fn folder(self) -> &'static str {
         match self {
             Self::Root => "",
             Self::Keys => KEYS,

@@ -35,6 +35,7 @@ mod client_files;
 mod commands;
 mod compose;
 mod config;
+mod control;
 mod data;
 mod demo;
 mod listening;
@@ -58,6 +59,7 @@ pub use compose::{ComposeError, Instance, LogStores, READY_WAIT, Stores, World};
 pub use config::{
     Config, ConfigError, DEFAULT_LISTEN, Flags, Format, LogOutput, Settings, Smtp, TlsFiles,
 };
+pub use control::{Control, ControlError, order_running, serve_control};
 pub use data::{BROKER_AUDIT, BROKER_KEYS, CONFIG_FILE, DataDir, DataError, Part};
 pub use demo::{DEMO_IDENTITY, DemoError, DemoStep, demonstrate};
 pub use log_witnesses::{LogWitnessError, TransparencyLog, WitnessMode};

@@ -13,8 +13,7 @@ Examples:
   waxseald broker sessions --end
   waxseald broker check --config waxseald.toml
 
-The instance must not be running, except for 'check': stop it, and start it
-again after.
+The instance may run meanwhile, and what is ordered counts at once.
 
 Exit codes: 0 done · 1 not possible, nothing there to undo, or a provider on
   which log-ins will fail · 2 usage";

@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
-use waxseal_crypto::{Clock, Time};
-use waxseal_identity_server::{Administration, BanTarget, Store, address_digest};
+use waxseal_crypto::{BoxFuture, Clock, Time};
+use waxseal_identity_server::{
+    Administration, AnswerWay, BanTarget, Change, Found, MAX_ORDER, Order, OrderDone, OrderError,
+    RecordKey, RecordKind, Store, StoreError, address_digest,
+};
 
 use crate::world::{Browser, ISSUER, NOW, Pkce, World, outbox, smtp, world, wrong};
 
@@ -168,8 +171,9 @@ async fn users_and_sessions_are_listed() {
     browser.begin(&world, &copied).await;
     let sessions = operator.sessions().await.unwrap();
     assert_eq!(sessions.len(), 2);
-    assert_eq!((sessions[0].answer, &sessions[0].email), ("copied", &None));
-    assert_eq!(sessions[1].answer, "loopback");
+    assert_eq!(sessions[0].answer, AnswerWay::Copied);
+    assert_eq!(sessions[0].email, None);
+    assert_eq!(sessions[1].answer, AnswerWay::Loopback);
     assert_eq!(sessions[1].email.as_deref(), Some(YOU));
     assert_eq!(sessions[1].expires - sessions[1].begun, 900);
     assert_eq!(operator.end_sessions().await.unwrap(), 2);
@@ -267,4 +271,115 @@ async fn an_audit_log_that_fails_locks_nobody_out() {
         .find(|line| line.starts_with("waxseal_broker_audit_failures_total"))
         .unwrap();
     assert_ne!(line.split(' ').next_back(), Some("0"), "{line}");
+}
+
+/// Sends an order as the socket of a running instance does.
+async fn order(world: &World, order: &Order) -> Result<OrderDone, OrderError> {
+    let answer = administration(world).answer(order.line().as_bytes()).await;
+    assert!(answer.ends_with('\n') && answer.lines().count() == 1);
+    OrderDone::parse(answer.as_bytes())
+}
+
+#[tokio::test]
+async fn orders_by_the_line_do_what_the_operator_does() {
+    let world = world(outbox()).await;
+    let (who, until) = (BanTarget::parse(YOU).unwrap(), Some(NOW + 60));
+    world.tokens(YOU).await;
+    let ban = Order::Ban {
+        who: who.clone(),
+        reason: Some("phished\n\u{2028}".to_owned()),
+        until,
+    };
+    assert!(matches!(order(&world, &ban).await, Ok(OrderDone::Banned)));
+    let Ok(OrderDone::Bans(bans)) = order(&world, &Order::Bans).await else {
+        panic!("no list");
+    };
+    assert_eq!(bans, administration(&world).bans().await.unwrap());
+    assert_eq!(bans[0].until, until);
+    let Ok(OrderDone::Users(users)) = order(&world, &Order::Users).await else {
+        panic!("no list");
+    };
+    assert!(users[0].banned);
+    for lifted in [true, false] {
+        let unban = Order::Unban { who: who.clone() };
+        let done = order(&world, &unban).await;
+        assert!(matches!(done, Ok(OrderDone::Unbanned(was)) if was == lifted));
+    }
+    Browser::default()
+        .begin(&world, &Pkce::default().query())
+        .await;
+    let Ok(OrderDone::Sessions(sessions)) = order(&world, &Order::Sessions).await else {
+        panic!("no list");
+    };
+    assert_eq!(sessions.len(), 1);
+    let ended = order(&world, &Order::EndSessions).await;
+    // The log-in, and the used code of the one before.
+    assert!(matches!(ended, Ok(OrderDone::Ended(2))), "{ended:?}");
+    assert!(events(&world).ends_with(&["sessions_ended".to_owned()]));
+}
+
+#[tokio::test]
+async fn not_an_order() {
+    let world = world(outbox()).await;
+    let check = async |line: &[u8]| {
+        let answer = administration(&world).answer(line).await;
+        let refused = OrderDone::parse(answer.as_bytes());
+        assert!(
+            matches!(refused, Err(OrderError::NotAnOrder)),
+            "{refused:?}"
+        );
+    };
+    check(b"").await;
+    check(b"users").await;
+    check(b"{}").await;
+    check(br#"{"order":"everything"}"#).await;
+    check(br#"{"order":"ban","who":"nobody","reason":null,"until":null}"#).await;
+    check(br#"{"order":"unban","who":"you@example.com","days":3}"#).await;
+    check(&vec![b' '; MAX_ORDER + 1]).await;
+}
+
+/// A store whose disk is gone.
+struct Gone;
+
+impl Store for Gone {
+    fn transact(
+        &self,
+        _: Vec<RecordKey>,
+        _: Time,
+        _: Change,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async { Err(StoreError("gone".into())) })
+    }
+
+    fn scan(
+        &self,
+        _: RecordKind,
+        _: Option<RecordKey>,
+        _: usize,
+        _: Time,
+    ) -> BoxFuture<'_, Result<Vec<Found>, StoreError>> {
+        Box::pin(async { Err(StoreError("gone".into())) })
+    }
+
+    fn sweep(&self, _: Time) -> BoxFuture<'_, Result<u64, StoreError>> {
+        Box::pin(async { Err(StoreError("gone".into())) })
+    }
+}
+
+#[tokio::test]
+async fn store() {
+    let world = world(outbox()).await;
+    let clock: Arc<dyn Clock> = world.clock.clone();
+    let operator = Administration::new(Arc::new(Gone), clock, world.audit.clone());
+    let answer = operator.answer(Order::Users.line().as_bytes()).await;
+    let refused = OrderDone::parse(answer.as_bytes());
+    assert!(matches!(refused, Err(OrderError::Store)), "{refused:?}");
+}
+
+#[tokio::test]
+async fn not_an_answer() {
+    for line in ["", "{}", "[]", "{\"done\":{\"Everything\":1}}"] {
+        let read = OrderDone::parse(line.as_bytes());
+        assert!(matches!(read, Err(OrderError::NotAnAnswer)), "{read:?}");
+    }
 }
