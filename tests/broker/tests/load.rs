@@ -27,6 +27,9 @@ const ISSUER: &str = "https://id.example/auth";
 /// What the store keeps in memory at most, in KiB (`CACHE_BYTES` of `store-embedded`).
 const CACHE: u64 = 8 * 1024;
 
+/// What the store's commits, the server and the client of this test take until they are warm, in KiB.
+const WARM: u64 = 8 * 1024;
+
 /// What an allocator may hold back, in KiB.
 const SLACK: u64 = 4 * 1024;
 
@@ -178,13 +181,15 @@ fn abandoned() -> Result<(), Failed> {
             begun.elapsed()
         );
         assert!(kept >= count, "{kept} records: they were kept");
-        // The store's cache fills, and then nothing grows any more.
+        // The store's cache fills, and then nothing grows any more. What an allocator holds goes up
+        // and down by some MiB; what is kept for each log-in goes up alone, so valleys are compared.
         let grown = held[9].saturating_sub(held[0]);
         assert!(
-            grown < CACHE + SLACK,
+            grown < CACHE + WARM + SLACK,
             "{grown} KiB more than at the beginning"
         );
-        let late = held[9].saturating_sub(held[4]);
+        let valley = |parts: &[u64]| parts.iter().copied().min().unwrap_or(0);
+        let late = valley(&held[7..]).saturating_sub(valley(&held[2..5]));
         assert!(late < SLACK, "{late} KiB more in the second half");
         // They end by themselves.
         stage.advance(2 * 3600);
