@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use waxseal_serve::{BoxError, Fatal, Shutdown, causes};
 
+use crate::late::add_late;
 use crate::metrics::Metrics;
 use crate::scrub::Scrub;
 use crate::seal::{SealError, Sealer};
@@ -27,7 +28,10 @@ pub(crate) struct Background {
 /// What the sealer does next.
 #[derive(Debug, Clone, Copy)]
 enum Turn {
+    /// What readers are shown.
     Seal,
+    /// The newest of all.
+    SealNewest,
     TopUp,
 }
 
@@ -72,8 +76,9 @@ impl Background {
         // Whatever of this ends has found a reason to stop.
         let mut beside = JoinSet::new();
         beside.spawn(top_up(Arc::clone(&self.shared)));
+        beside.spawn(add_late(Arc::clone(&self.shared)));
         beside.spawn(Scrub::new(Arc::clone(&self.shared), self.metrics.clone()).run());
-        let mut cosigned = self.shared.cosigned.subscribe();
+        let mut late = self.shared.late.subscribe();
         let mut tick = tokio::time::interval(SEAL_INTERVAL);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -93,20 +98,21 @@ impl Background {
                     return Err(fatal.unwrap_or_else(panicked));
                 }
                 // The sender lives in `self`.
-                _ = cosigned.changed() => turn = Turn::TopUp,
-                () = self.shared.flush.notified() => {}
+                _ = late.changed() => turn = Turn::TopUp,
+                () = self.shared.flush.notified() => turn = Turn::SealNewest,
                 _ = tick.tick() => {}
             }
             sealer = self.seal(sealer, turn).await?;
         }
-        self.seal(sealer, Turn::Seal).await.map(|_| ())
+        self.seal(sealer, Turn::SealNewest).await.map(|_| ())
     }
 
     async fn seal(&self, mut sealer: Sealer, turn: Turn) -> Result<Sealer, Fatal> {
         let lost = |error: BoxError| Fatal::new("the sealer ended", error);
         let (sealer, result) = off_thread(async move {
             let result = match turn {
-                Turn::Seal => sealer.seal().await,
+                Turn::Seal => sealer.seal_shown().await,
+                Turn::SealNewest => sealer.seal().await,
                 Turn::TopUp => sealer.top_up().await,
             };
             (sealer, result)

@@ -60,6 +60,7 @@ mod ct;
 mod history;
 mod http;
 mod integrate;
+mod late;
 mod ledger;
 mod lookup;
 mod metrics;
@@ -78,6 +79,7 @@ mod sequencer;
 mod server;
 mod service;
 mod shared;
+mod shown;
 mod state;
 mod top_up;
 mod tree;
@@ -102,7 +104,9 @@ pub use shared::ReadError;
 pub use state::{LogState, StateError};
 /// The name of a tile or bundle, as [`Objects`] are asked for it.
 pub use waxseal_tlog::TilePath;
-pub use witness::{ConsistencyProver, CosignError, CosignMode, Cosigners, Unpublished};
+pub use witness::{
+    ConsistencyProver, CosignError, CosignMode, Cosigners, LateCosignatures, Unpublished,
+};
 pub use witnesses::{WITNESS_TIMEOUT, WitnessConfig, WitnessContext, WitnessError, Witnesses};
 
 #[cfg(test)]

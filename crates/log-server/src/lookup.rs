@@ -33,9 +33,13 @@ pub(crate) struct Consistency {
 }
 
 impl Service {
-    /// An entry under the newest checkpoint, with its proof; `None` if that does not cover it.
+    /// An entry under a published checkpoint, with its proof; `None` if that does not cover it.
     pub(crate) async fn entry(&self, index: u64) -> Result<Option<Logged>, ReadError> {
-        let published = self.published();
+        // One with its cosignatures, if it covers the entry.
+        let mut published = self.shown();
+        if index >= published.tree_size {
+            published = self.published();
+        }
         if index >= published.tree_size {
             return Ok(None);
         }
@@ -123,7 +127,10 @@ impl Service {
 
     /// A checkpoint that was published, if it is kept.
     pub(crate) async fn checkpoint_of(&self, size: u64) -> Result<Option<String>, ReadError> {
-        let published = self.published();
+        let mut published = self.published();
+        if published.tree_size != size {
+            published = self.shown();
+        }
         if published.tree_size == size && !published.checkpoint.is_empty() {
             return Ok(Some(published.checkpoint.clone()));
         }

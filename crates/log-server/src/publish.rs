@@ -14,7 +14,7 @@ use crate::{CosignError, CosignMode, Cosigners, Published, StartError, Unpublish
 const SIGN_LIMIT: Duration = Duration::from_secs(10);
 
 /// So have cosigners; they have limits of their own, far below this one.
-const COSIGN_LIMIT: Duration = Duration::from_secs(10);
+pub(crate) const COSIGN_LIMIT: Duration = Duration::from_secs(10);
 
 /// Why a committed tree was not published.
 #[derive(Debug, thiserror::Error)]
@@ -134,6 +134,7 @@ fn make_public(shared: &Shared, unpublished: &Unpublished) -> Arc<Published> {
         root_hash: unpublished.root_hash,
         checkpoint: unpublished.note.to_string(),
     });
+    shared.shown.published(&published);
     shared.published.send_if_modified(|newest| {
         let is_newer = newest.tree_size <= published.tree_size;
         if is_newer {

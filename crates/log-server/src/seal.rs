@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use waxseal_serve::BoxError;
 use waxseal_tlog::{Tile, TilePath};
 
+use crate::late::with_lines;
 use crate::shared::{ReadError, Shared};
 use crate::{ObjectName, ObjectsError, Published};
 
@@ -51,7 +52,22 @@ impl Sealer {
     /// # Errors
     /// [`SealError`].
     pub(crate) async fn seal(&mut self) -> Result<(), SealError> {
-        let published = self.shared.published();
+        let newest = self.shared.published();
+        let newest = self.shared.shown.at_least(&newest);
+        self.seal_as(newest).await
+    }
+
+    /// The same for the checkpoint that readers are shown: where cosignatures come later, one that
+    /// has them.
+    ///
+    /// # Errors
+    /// [`SealError`].
+    pub(crate) async fn seal_shown(&mut self) -> Result<(), SealError> {
+        let shown = self.shared.shown();
+        self.seal_as(shown).await
+    }
+
+    async fn seal_as(&mut self, published: Arc<Published>) -> Result<(), SealError> {
         if published.checkpoint.is_empty() {
             return Ok(());
         }
@@ -137,19 +153,20 @@ impl Sealer {
         Ok(())
     }
 
-    /// Replaces the checkpoint by a version of it that has more cosignatures.
+    /// Adds the cosignatures that came late to the checkpoint.
     ///
     /// # Errors
     /// [`SealError`].
     pub(crate) async fn top_up(&mut self) -> Result<(), SealError> {
-        let Some(cosigned) = self.shared.cosigned.borrow().clone() else {
+        let late = self.shared.late.borrow().clone();
+        let written = self.shared.written.borrow().clone();
+        if written.tree_size != late.tree_size {
             return Ok(());
-        };
-        let size = self.shared.written.borrow().tree_size;
-        if size == cosigned.tree_size {
-            self.replace(&cosigned).await?;
         }
-        Ok(())
+        match with_lines(&written, &late.lines) {
+            Some(cosigned) => self.replace(&Arc::new(cosigned)).await,
+            None => Ok(()),
+        }
     }
 
     /// Partial tiles, and the partial bundle.

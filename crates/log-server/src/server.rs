@@ -14,14 +14,18 @@ use crate::background::Background;
 use crate::history::History;
 use crate::metrics::{MetricNames, Metrics};
 use crate::pipeline::{Arrivals, Pipeline};
-use crate::publish::publish_first;
+use crate::publish::{COSIGN_LIMIT, publish_first};
 use crate::recovery::{OwnKey, check_published, recover};
 use crate::seal::Sealer;
 use crate::sequencer::FreezeRequest;
 use crate::service::{MAX_WAITING, Service};
 use crate::shared::{Shared, Tree, off_thread};
+use crate::shown::Shown;
 use crate::state::LogState;
-use crate::{AppendError, BundleKind, Config, Context, Published, StartError, http, personality};
+use crate::{
+    AppendError, BundleKind, Config, Context, LateCosignatures, Published, StartError, http,
+    personality,
+};
 
 /// How long a freeze may take; a log that fails closed waits for its witnesses.
 const FREEZE_LIMIT: Duration = Duration::from_secs(60);
@@ -192,13 +196,12 @@ impl LogServer {
     pub fn statistics(&self) -> Statistics {
         let shared = &self.shared;
         let published = shared.published();
-        let signatures = SignedNote::parse(&published.checkpoint);
         Statistics {
             origin: self.origin.clone(),
             log_id: self.log_id(),
             tree_size: published.tree_size,
             root_hash: published.root_hash,
-            signatures: signatures.map_or(0, |note| note.signatures().len()),
+            signatures: signatures(&published),
             committed: shared.committed.load(Ordering::Acquire),
             sealed: shared.sealed.load(Ordering::Acquire),
             written: shared.written.borrow().tree_size,
@@ -244,9 +247,15 @@ impl LogServer {
         let size = answer.await.map_err(stopped)??;
         let mut published = self.shared.published.subscribe();
         let last = published.wait_for(|published| published.tree_size >= size);
-        let last = last.await.map_err(|_| AppendError::Stopped)?.clone();
+        last.await.map_err(|_| AppendError::Stopped)?;
+        if self.shared.tops_up() {
+            // Nothing takes the place of this one: its cosignatures are worth waiting for.
+            let own = self.shared.signers.len();
+            let cosigned = published.wait_for(|last| signatures(last) > own);
+            let _ = tokio::time::timeout(COSIGN_LIMIT, cosigned).await;
+        }
         self.flush().await;
-        Ok(last)
+        Ok(self.shared.published())
     }
 
     /// Sequences, commits, signs, publishes, answers; seals and scrubs behind that. Returns when
@@ -266,6 +275,11 @@ impl LogServer {
         let background = Background::new(Arc::clone(&self.shared), self.metrics.clone());
         background.run(parts, shutdown).await
     }
+}
+
+fn signatures(published: &Published) -> usize {
+    let note = SignedNote::parse(&published.checkpoint);
+    note.map_or(0, |note| note.signatures().len())
 }
 
 /// Publishes the committed state; an empty log gets its first entry before.
@@ -324,7 +338,8 @@ impl Shared {
             committed: AtomicU64::new(0),
             last_millis: AtomicU64::new(0),
             written: watch::Sender::new(unsigned),
-            cosigned: watch::Sender::new(None),
+            late: watch::Sender::new(LateCosignatures::default()),
+            shown: Shown::default(),
             stopped: AtomicBool::new(false),
             frozen: AtomicBool::new(false),
             damaged: AtomicBool::new(false),

@@ -195,6 +195,11 @@ impl Service {
         self.admission.retry_after(self.waiting())
     }
 
+    /// The checkpoint that readers are shown.
+    pub(crate) fn shown(&self) -> Arc<Published> {
+        self.shared.shown()
+    }
+
     /// The newest checkpoint.
     pub(crate) fn published(&self) -> Arc<Published> {
         self.shared.published()

@@ -12,7 +12,10 @@ use waxseal_tlog::{Frontier, Hash, InclusionProof, Node, NoteSigner, ProofError,
 
 use crate::history::History;
 use crate::personality::{BundleKind, Prover};
-use crate::{Cosigners, Ledger, LedgerError, ObjectName, Objects, Personality, Published};
+use crate::shown::Shown;
+use crate::{
+    Cosigners, LateCosignatures, Ledger, LedgerError, ObjectName, Objects, Personality, Published,
+};
 
 pub(crate) struct Shared {
     pub(crate) personality: Arc<dyn Personality>,
@@ -32,8 +35,10 @@ pub(crate) struct Shared {
     pub(crate) last_millis: AtomicU64,
     /// What the checkpoint object is.
     pub(crate) written: watch::Sender<Arc<Published>>,
-    /// A version of what was written out that has more cosignatures.
-    pub(crate) cosigned: watch::Sender<Option<Arc<Published>>>,
+    /// Cosignatures that what was written out is to get.
+    pub(crate) late: watch::Sender<LateCosignatures>,
+    /// Which checkpoint readers are shown.
+    pub(crate) shown: Shown,
     /// Set for good when going on is unsafe, or the log has shut down.
     pub(crate) stopped: AtomicBool,
     /// Whether the log takes no more entries.

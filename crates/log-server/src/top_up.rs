@@ -1,47 +1,47 @@
-//! Cosignatures that come after publication: the checkpoint object gets them while its tree is
-//! still the newest that is written out.
+//! Cosignatures that come after publication: one round after the other, each about the newest
+//! checkpoint.
 
 use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
 use waxseal_serve::Fatal;
-use waxseal_tlog::SignedNote;
+use waxseal_tlog::{SignatureLine, SignedNote};
 
-use crate::publish::{cosign, extend};
+use crate::late::{add_lines, with_lines};
+use crate::publish::cosign;
 use crate::shared::Shared;
-use crate::{CosignError, CosignMode, Published, Unpublished};
+use crate::{CosignError, LateCosignatures, Published, Unpublished};
 
 /// When witnesses that did not answer are asked again, if no larger tree comes before.
 const AGAIN: Duration = Duration::from_secs(10);
 
-/// Has what is written out cosigned, for ever.
+/// Has what is published cosigned, for ever.
 ///
 /// # Errors
 /// [`Fatal`]: a witness has seen another tree.
 pub(crate) async fn top_up(shared: Arc<Shared>) -> Fatal {
-    let Some(cosigners) = shared.cosigners.clone() else {
+    let Some(cosigners) = shared.cosigners.clone().filter(|_| shared.tops_up()) else {
         return pending().await;
     };
-    if cosigners.mode() != CosignMode::TopUp {
-        return pending().await;
-    }
-    let mut written = shared.written.subscribe();
+    let mut published = shared.published.subscribe();
     loop {
-        let target = Arc::clone(&written.borrow_and_update());
-        let has_enough = match unpublished(&target) {
+        let began = Instant::now();
+        let target = Arc::clone(&published.borrow_and_update());
+        let has_enough = match unpublished(&shared, &target) {
             None => true,
-            Some(mut unpublished) => match cosign(&shared, &*cosigners, &unpublished).await {
+            Some(unpublished) => match cosign(&shared, &*cosigners, &unpublished).await {
                 Ok(lines) => {
-                    extend(&mut unpublished.note, lines);
-                    replace(&shared, &target, &unpublished);
+                    add(&shared, &target, &lines);
+                    let cosigned = with_lines(&target, &lines).map(Arc::new);
+                    let cosigned = cosigned.unwrap_or_else(|| Arc::clone(&target));
+                    let newest = shared.published().tree_size;
+                    shared.shown.cosigned(cosigned, began, newest);
                     true
                 }
                 Err(CosignError::NoQuorum { collected }) => {
-                    if !collected.is_empty() {
-                        extend(&mut unpublished.note, collected);
-                        replace(&shared, &target, &unpublished);
-                    }
+                    add(&shared, &target, &collected);
                     false
                 }
                 Err(evidence) => {
@@ -49,8 +49,8 @@ pub(crate) async fn top_up(shared: Arc<Shared>) -> Fatal {
                 }
             },
         };
-        // What comes of one's own replacement is of the same size.
-        let larger = written.wait_for(|written| written.tree_size != target.tree_size);
+        // What comes of one's own addition is of the same size.
+        let larger = published.wait_for(|newest| newest.tree_size != target.tree_size);
         if has_enough {
             // The sender lives in `shared`.
             let _ = larger.await;
@@ -60,30 +60,29 @@ pub(crate) async fn top_up(shared: Arc<Shared>) -> Fatal {
     }
 }
 
-/// `None`: nothing is written yet, or the tree is empty.
-fn unpublished(target: &Published) -> Option<Unpublished> {
+fn add(shared: &Shared, target: &Published, lines: &[SignatureLine]) {
+    let late = LateCosignatures {
+        tree_size: target.tree_size,
+        lines: lines.to_vec(),
+    };
+    add_lines(shared, &late);
+}
+
+/// The checkpoint as the log has signed it, without the cosignatures that it has already. `None`:
+/// nothing is published yet, or the tree is empty.
+fn unpublished(shared: &Shared, target: &Published) -> Option<Unpublished> {
     if target.tree_size == 0 {
         return None;
     }
+    let note = SignedNote::parse(&target.checkpoint).ok()?;
+    let is_own = |line: &&SignatureLine| {
+        let mut signers = shared.signers.iter();
+        signers.any(|own| own.name() == line.name() && own.key_id() == line.key_id())
+    };
+    let own = note.signatures().iter().filter(is_own).cloned().collect();
     Some(Unpublished {
-        note: SignedNote::parse(&target.checkpoint).ok()?,
+        note: SignedNote::from_parts(note.unverified_text(), own).ok()?,
         tree_size: target.tree_size,
         root_hash: target.root_hash,
     })
-}
-
-/// The same tree under more signatures.
-fn replace(shared: &Shared, target: &Published, cosigned: &Unpublished) {
-    let cosigned = Arc::new(Published {
-        checkpoint: cosigned.note.to_string(),
-        ..target.clone()
-    });
-    shared.published.send_if_modified(|newest| {
-        let is_same_tree = newest.tree_size == cosigned.tree_size;
-        if is_same_tree {
-            *newest = Arc::clone(&cosigned);
-        }
-        is_same_tree
-    });
-    shared.cosigned.send_replace(Some(cosigned));
 }

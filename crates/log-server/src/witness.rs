@@ -31,6 +31,25 @@ pub trait Cosigners: Send + Sync {
         unpublished: &'a Unpublished,
         prover: Arc<dyn ConsistencyProver>,
     ) -> BoxFuture<'a, Result<Vec<SignatureLine>, CosignError>>;
+
+    /// Waits for cosignatures that came after [`cosign`](Self::cosign) had answered. They verify
+    /// over the checkpoint of their tree. Called by one task, again and again.
+    fn late(&self) -> BoxFuture<'_, LateCosignatures> {
+        Box::pin(std::future::pending())
+    }
+}
+
+/// Cosignatures of a checkpoint that was given up waiting for, or had enough without them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[expect(
+    clippy::exhaustive_structs,
+    reason = "cosigners outside this crate make it"
+)]
+pub struct LateCosignatures {
+    /// Number of leaves.
+    pub tree_size: u64,
+    /// Verified lines.
+    pub lines: Vec<SignatureLine>,
 }
 
 /// When a checkpoint is published.

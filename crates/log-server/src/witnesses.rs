@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use waxseal_crypto::{BoxFuture, Clock, CryptoProvider, PublicKey};
 use waxseal_serve::{BoxError, Counter, Label, Meter};
 use waxseal_tlog::{
@@ -24,12 +24,18 @@ use waxseal_tlog::{
 };
 use waxseal_transport::{Request, Transport, TransportError, Url};
 
-use crate::{BundleKind, ConsistencyProver, CosignError, CosignMode, Cosigners, Unpublished};
+use crate::{
+    BundleKind, ConsistencyProver, CosignError, CosignMode, Cosigners, LateCosignatures,
+    Unpublished,
+};
 use member::Member;
 use round::{NoQuorum, Round, Task};
 
 /// The time that a witness has for its answer, a second attempt included.
 pub const WITNESS_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Answers that may wait to be added to a published checkpoint: one per witness and a few rounds.
+const MAX_LATE: usize = 64;
 
 /// Whom a log asks to cosign its checkpoints.
 #[derive(Debug)]
@@ -116,14 +122,13 @@ pub struct WitnessContext<'a> {
 pub struct Witnesses {
     shared: Arc<Asking>,
     members: Vec<Arc<Member>>,
-    policy: Arc<WitnessPolicy>,
     names: Arc<[Box<str>]>,
     mode: CosignMode,
     /// The number of the newest round: whoever waits for an earlier one gives up.
     newest: watch::Sender<u64>,
     /// Whether this process has asked before.
     has_asked: AtomicBool,
-    metrics: WitnessMetrics,
+    late: tokio::sync::Mutex<mpsc::Receiver<LateCosignatures>>,
 }
 
 /// What every question to a witness needs.
@@ -138,6 +143,9 @@ pub(crate) struct Asking {
     largest: AtomicU64,
     /// What a witness has said against the log's past. It is never taken back.
     evidence: Mutex<Option<CosignError>>,
+    /// Takes cosignatures that nobody waits for any more.
+    late: mpsc::Sender<LateCosignatures>,
+    metrics: WitnessMetrics,
 }
 
 impl WitnessConfig {
@@ -171,23 +179,25 @@ impl Witnesses {
             BundleKind::Entries => WitnessMetricNames::LOG,
             BundleKind::Data => WitnessMetricNames::CT,
         };
+        let (late, late_ones) = mpsc::channel(MAX_LATE);
         Ok(Self {
             members: members(&policy)?,
             names: policy.witnesses().iter().map(|w| shown(&w.name)).collect(),
             shared: Arc::new(Asking {
                 log,
-                policy: Arc::clone(&policy),
+                policy,
                 transport: context.transport,
                 clock: context.clock,
                 timeout: config.timeout,
                 largest: AtomicU64::new(0),
                 evidence: Mutex::new(None),
+                late,
+                metrics: WitnessMetrics::register(&context.meter, names),
             }),
-            policy,
             mode: config.mode,
             newest: watch::Sender::new(0),
             has_asked: AtomicBool::new(false),
-            metrics: WitnessMetrics::register(&context.meter, names),
+            late: tokio::sync::Mutex::new(late_ones),
         })
     }
 
@@ -219,9 +229,9 @@ impl Witnesses {
         let note = unpublished.note.clone();
         let mut round = self.begin(note, unpublished.tree_size, prover);
         // At the start every witness is heard, for one alone may know that the log was rolled back
-        // (D4). Who tops up has time.
+        // (D4).
         let is_first = !self.has_asked.swap(true, Ordering::AcqRel);
-        let lines = if is_first || self.mode == CosignMode::TopUp {
+        let lines = if is_first {
             round.everybody().await
         } else {
             round.quorum().await
@@ -252,6 +262,16 @@ impl Cosigners for Witnesses {
     ) -> BoxFuture<'a, Result<Vec<SignatureLine>, CosignError>> {
         Box::pin(self.cosigned(unpublished, prover))
     }
+
+    fn late(&self) -> BoxFuture<'_, LateCosignatures> {
+        Box::pin(async {
+            match self.late.lock().await.recv().await {
+                Some(late) => late,
+                // The sender lives in `self`.
+                None => std::future::pending().await,
+            }
+        })
+    }
 }
 
 impl Asking {
@@ -260,6 +280,17 @@ impl Asking {
         let evidence = self.evidence.lock();
         let evidence = evidence.unwrap_or_else(PoisonError::into_inner);
         evidence.clone().map_or(Ok(()), Err)
+    }
+
+    /// Keeps what came late. A log that takes none any more misses nothing by it.
+    fn keep_late(&self, tree_size: u64, lines: Vec<SignatureLine>) {
+        if lines.is_empty() {
+            return;
+        }
+        let late = LateCosignatures { tree_size, lines };
+        if self.late.try_send(late).is_err() {
+            tracing::debug!(tree_size, "late cosignatures were dropped");
+        }
     }
 
     fn contradict(&self, error: CosignError) {

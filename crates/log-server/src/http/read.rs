@@ -23,7 +23,7 @@ const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
 const TEXT: &str = "text/plain; charset=utf-8";
 
 pub(super) async fn checkpoint(State(web): State<Arc<Web>>, request: HeaderMap) -> Response {
-    let published = web.service.published();
+    let published = web.service.shown();
     if published.checkpoint.is_empty() {
         return problem::not_found();
     }

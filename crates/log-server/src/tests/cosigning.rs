@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use waxseal_crypto::BoxFuture;
 use waxseal_serve::Shutdown;
 use waxseal_tlog::{Hash, KeyId, KeyName, SignatureLine, SignedNote};
@@ -13,10 +13,11 @@ use crate::AppendError;
 use crate::append::{Pending, Sequenced};
 use crate::pipeline::Pipeline;
 use crate::server::Parts;
+use crate::shown::LONGEST_BEHIND;
 use crate::testing::{Rig, Word};
 use crate::{
-    ConsistencyProver, CosignError, CosignMode, Cosigners, LogServer, ObjectName, ReadError,
-    StartError, Unpublished,
+    ConsistencyProver, CosignError, CosignMode, Cosigners, LateCosignatures, LogServer, ObjectName,
+    ReadError, StartError, Unpublished,
 };
 
 /// What the one witness does next.
@@ -25,6 +26,8 @@ enum Mood {
     Cosigns,
     Sleeps,
     Hangs,
+    /// Answers after so many milliseconds.
+    Takes(u64),
 }
 
 /// One witness, which checks that the log only grows.
@@ -33,11 +36,17 @@ struct Witness {
     mood: Mutex<Mood>,
     seen: Mutex<(u64, Hash)>,
     asked: AtomicUsize,
+    late: (
+        mpsc::UnboundedSender<LateCosignatures>,
+        tokio::sync::Mutex<mpsc::UnboundedReceiver<LateCosignatures>>,
+    ),
 }
 
 impl Witness {
     fn new(mode: CosignMode) -> Arc<Self> {
+        let (sender, receiver) = mpsc::unbounded_channel();
         Arc::new(Self {
+            late: (sender, tokio::sync::Mutex::new(receiver)),
             mode,
             mood: Mutex::new(Mood::Cosigns),
             seen: Mutex::new((0, waxseal_tlog::empty_root())),
@@ -51,6 +60,16 @@ impl Witness {
 
     fn line() -> SignatureLine {
         SignatureLine::new(name(), KeyId([1, 2, 3, 4]), vec![4; 72])
+    }
+
+    /// Cosigns the tree of that size although nobody waits any more, with a key of that number.
+    fn answers_late(&self, tree_size: u64, key: u8) {
+        let line = SignatureLine::new(name(), KeyId([key; 4]), vec![4; 72]);
+        let lines = vec![line];
+        self.late
+            .0
+            .send(LateCosignatures { tree_size, lines })
+            .unwrap();
     }
 }
 
@@ -79,6 +98,7 @@ impl Cosigners for Witness {
                     });
                 }
                 Mood::Hangs => std::future::pending().await,
+                Mood::Takes(millis) => tokio::time::sleep(Duration::from_millis(millis)).await,
             }
             let (old_size, old_root) = *self.seen.lock().unwrap();
             let (tree_size, root_hash) = (unpublished.tree_size, unpublished.root_hash);
@@ -94,6 +114,10 @@ impl Cosigners for Witness {
             *self.seen.lock().unwrap() = (tree_size, root_hash);
             Ok(vec![Self::line()])
         })
+    }
+
+    fn late(&self) -> BoxFuture<'_, LateCosignatures> {
+        Box::pin(async { self.late.1.lock().await.recv().await.unwrap() })
     }
 }
 
@@ -239,6 +263,127 @@ async fn top_up() {
     running.await.unwrap().unwrap();
     // A checkpoint with cosignatures is one of this log at the next start.
     assert!(rig.start().await.is_ok());
+}
+
+fn signatures(checkpoint: &str) -> usize {
+    SignedNote::parse(checkpoint).unwrap().signatures().len()
+}
+
+/// Lets what was sent arrive.
+async fn settle() {
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn late_cosignatures_are_added_to_the_newest_checkpoint() {
+    for mode in [CosignMode::FailClosed, CosignMode::FailOpen] {
+        let witness = Witness::new(mode);
+        let rig = rig(&witness);
+        let log = rig.start().await.unwrap();
+        let Parts {
+            mut pipeline,
+            mut sealer,
+            ..
+        } = log.parts.lock().unwrap().take().unwrap();
+        let late = tokio::spawn(crate::late::add_late(Arc::clone(&log.shared)));
+        let first = append(&mut pipeline, "a").await.unwrap().published;
+        sealer.seal().await.unwrap();
+        witness.answers_late(first.tree_size, 7);
+        settle().await;
+        let topped = log.published();
+        // The same text, the log's own line as it was, and one line more.
+        let (had, has) = (&first.checkpoint, &topped.checkpoint);
+        assert!(has.starts_with(had.as_str()), "{mode:?}");
+        assert_eq!(signatures(has), signatures(had) + 1);
+        // Among the objects as well, and a second one on top, each once.
+        sealer.top_up().await.unwrap();
+        assert_eq!(object(&rig), *has);
+        witness.answers_late(first.tree_size, 8);
+        witness.answers_late(first.tree_size, 9);
+        witness.answers_late(first.tree_size, 8);
+        settle().await;
+        sealer.top_up().await.unwrap();
+        assert_eq!(object(&rig), log.published().checkpoint);
+        assert_eq!(signatures(&object(&rig)), signatures(had) + 3);
+        // D6: one that is about an earlier tree brings nothing back.
+        let second = append(&mut pipeline, "b").await.unwrap().published;
+        witness.answers_late(first.tree_size, 10);
+        settle().await;
+        assert_eq!(log.published(), second);
+        sealer.top_up().await.unwrap();
+        assert_eq!(signatures(&object(&rig)), signatures(had) + 4);
+        sealer.seal().await.unwrap();
+        assert_eq!(object(&rig), second.checkpoint);
+        late.abort();
+    }
+}
+
+fn object(rig: &Rig) -> String {
+    let bytes = rig.objects.inner.lock().unwrap()[&ObjectName::Checkpoint].clone();
+    String::from_utf8(bytes).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn d6_topped_up_checkpoints_are_shown_under_steady_load() {
+    let witness = Witness::new(CosignMode::TopUp);
+    let rig = rig(&witness);
+    let log = rig.start().await.unwrap();
+    let Parts {
+        mut pipeline,
+        mut sealer,
+        ..
+    } = log.parts.lock().unwrap().take().unwrap();
+    let topping = tokio::spawn(crate::top_up::top_up(Arc::clone(&log.shared)));
+    settle().await;
+    witness.feels(Mood::Takes(50));
+    let mut sizes = vec![0];
+    // A write every 5 ms, a witness that takes ten times as long: no checkpoint is the newest one
+    // when its cosignature comes.
+    for n in 0..1000_u32 {
+        let answered = append(&mut pipeline, &n.to_string()).await.unwrap();
+        assert!(!is_cosigned(&answered.published.checkpoint));
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        let shown = log.service.shown();
+        assert!(is_cosigned(&shown.checkpoint), "{n}");
+        assert!(shown.tree_size + 30 > answered.published.tree_size, "{n}");
+        assert!(sizes.last() <= Some(&shown.tree_size));
+        sizes.push(shown.tree_size);
+        if n % 200 == 0 {
+            sealer.seal_shown().await.unwrap();
+            assert!(is_cosigned(&object(&rig)));
+        }
+    }
+    sizes.dedup();
+    assert!(sizes.len() > 50, "{}", sizes.len());
+    // The witness is gone: readers wait for it for so long, and no longer.
+    witness.feels(Mood::Hangs);
+    let begin = tokio::time::Instant::now();
+    let mut last = log.service.shown();
+    for n in 1000..3000_u32 {
+        let answered = append(&mut pipeline, &n.to_string()).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        let shown = log.service.shown();
+        assert!(last.tree_size <= shown.tree_size);
+        let is_newest = shown.tree_size == answered.published.tree_size;
+        if begin.elapsed() > LONGEST_BEHIND {
+            assert!(is_newest, "{n}");
+        }
+        last = shown;
+    }
+    assert!(!is_cosigned(&last.checkpoint));
+    // It is back: the next round that begins has it, and nothing goes back meanwhile.
+    witness.feels(Mood::Takes(50));
+    for n in 3000..8000_u32 {
+        append(&mut pipeline, &n.to_string()).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        let shown = log.service.shown();
+        assert!(last.tree_size <= shown.tree_size);
+        last = shown;
+    }
+    assert!(is_cosigned(&last.checkpoint));
+    topping.abort();
 }
 
 #[tokio::test]

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
-use waxseal_tlog::{SignatureLine, SignedNote, WitnessPolicy};
+use waxseal_tlog::{SignatureLine, SignedNote};
 
 use super::breaker::Admission;
 use super::exchange::WitnessFailure;
-use super::{Answered, RoundOutcome, WitnessMetrics, Witnesses};
+use super::{Answered, Asking, RoundOutcome, WitnessMetrics, Witnesses};
 use crate::{ConsistencyProver, CosignMode};
 
 /// Verified lines, each with its witness's position in the policy.
@@ -35,17 +35,16 @@ pub(crate) struct NoQuorum {
 /// What one member said.
 struct Report {
     member: usize,
+    /// Its name in the policy.
+    name: Box<str>,
     answer: Result<Cosigned, WitnessFailure>,
 }
 
 /// A checkpoint on its way around. To drop it does not stop the questions that are on their way:
-/// what a witness has cosigned is remembered all the same.
+/// what a witness cosigns after that is late, and told to whoever waits for late ones.
 pub(crate) struct Round {
-    policy: Arc<WitnessPolicy>,
-    names: Arc<[Box<str>]>,
-    /// For each member its keys, by position in the policy.
-    members: Vec<Vec<usize>>,
-    metrics: WitnessMetrics,
+    asking: Arc<Asking>,
+    tree_size: u64,
     reports: mpsc::Receiver<Report>,
     /// Members whose answer decides, and is not there yet.
     awaited: BTreeSet<usize>,
@@ -58,23 +57,26 @@ impl Round {
         let count = witnesses.members.len().max(1);
         let (sender, reports) = mpsc::channel(count);
         let mut round = Self {
-            policy: Arc::clone(&witnesses.policy),
-            names: Arc::clone(&witnesses.names),
-            members: witnesses
-                .members
-                .iter()
-                .map(|m| m.keys().to_vec())
-                .collect(),
-            metrics: witnesses.metrics.clone(),
+            asking: Arc::clone(&witnesses.shared),
+            tree_size: task.tree_size,
             reports,
             awaited: BTreeSet::new(),
             cosigned: BTreeMap::new(),
             failures: Vec::new(),
         };
         for (position, member) in witnesses.members.iter().enumerate() {
+            let first = member.keys().first();
+            let name = first.and_then(|position| witnesses.names.get(*position));
+            let name = name.cloned().unwrap_or_default();
             match member.admit(&witnesses.shared) {
                 Admission::Refused => {
-                    round.add(position, Err(WitnessFailure::Paused));
+                    let answer = Err(WitnessFailure::Paused);
+                    account(&witnesses.shared.metrics, &name, &answer);
+                    round.add(Report {
+                        member: position,
+                        name,
+                        answer,
+                    });
                     continue;
                 }
                 // Whether it is back is not worth a delay, where outages are no outages.
@@ -88,12 +90,16 @@ impl Round {
             let mut newest = witnesses.newest.subscribe();
             tokio::spawn(async move {
                 let answer = member.ask(&asking, &task, &mut newest).await;
+                account(&asking.metrics, &name, &answer);
                 let report = Report {
                     member: position,
+                    name,
                     answer,
                 };
                 // The channel has room for every member; nobody may be listening any more.
-                let _ = sender.send(report).await;
+                if let Err(unheard) = sender.send(report).await {
+                    asking.keep_late(task.tree_size, unheard.0.lines());
+                }
             });
         }
         round
@@ -106,6 +112,9 @@ impl Round {
     /// [`NoQuorum`]: everybody who matters has answered, and it is not met.
     pub(crate) async fn quorum(&mut self) -> Result<Vec<SignatureLine>, NoQuorum> {
         while !self.is_met() && !self.awaited.is_empty() && self.next().await {}
+        while let Ok(report) = self.reports.try_recv() {
+            self.add(report);
+        }
         self.close()
     }
 
@@ -119,16 +128,18 @@ impl Round {
     }
 
     fn is_met(&self) -> bool {
-        self.policy.is_met_by(|w| self.cosigned.contains_key(&w))
+        let policy = &self.asking.policy;
+        policy.is_met_by(|w| self.cosigned.contains_key(&w))
     }
 
     fn close(&mut self) -> Result<Vec<SignatureLine>, NoQuorum> {
         let cosignatures = self.cosigned.values().cloned().collect();
+        let rounds = &self.asking.metrics.rounds;
         if self.is_met() {
-            self.metrics.rounds.add(RoundOutcome::Quorum, 1);
+            rounds.add(RoundOutcome::Quorum, 1);
             return Ok(cosignatures);
         }
-        self.metrics.rounds.add(RoundOutcome::NoQuorum, 1);
+        rounds.add(RoundOutcome::NoQuorum, 1);
         Err(NoQuorum {
             cosignatures,
             failures: std::mem::take(&mut self.failures),
@@ -138,41 +149,53 @@ impl Round {
     async fn next(&mut self) -> bool {
         match self.reports.recv().await {
             Some(report) => {
-                self.add(report.member, report.answer);
+                self.add(report);
                 true
             }
             None => false,
         }
     }
 
-    fn add(&mut self, member: usize, answer: Result<Cosigned, WitnessFailure>) {
-        self.awaited.remove(&member);
-        match answer {
-            Ok(lines) => {
-                self.metrics.requests.add(Answered::Cosigned, 1);
-                self.cosigned.extend(lines);
-            }
-            Err(failure) => self.add_failure(member, failure),
+    fn add(&mut self, report: Report) {
+        self.awaited.remove(&report.member);
+        match report.answer {
+            Ok(lines) => self.cosigned.extend(lines),
+            Err(failure) => self.failures.push((report.name, failure)),
         }
     }
+}
 
-    fn add_failure(&mut self, member: usize, failure: WitnessFailure) {
-        let first = self.members.get(member).and_then(|keys| keys.first());
-        let name = first.and_then(|position| self.names.get(*position));
-        let name = name.cloned().unwrap_or_default();
-        let answered = match &failure {
-            WitnessFailure::Paused | WitnessFailure::Superseded => Answered::Skipped,
-            WitnessFailure::Ahead { .. } | WitnessFailure::Disagrees => {
-                // ALARM: a rollback, a second log with this key, or a witness that lies.
-                tracing::error!(witness = %name, %failure, "a witness contradicts the log");
-                Answered::Contradicted
-            }
-            _ => {
-                tracing::warn!(witness = %name, %failure, "a witness gave no cosignature");
-                Answered::Failed
-            }
-        };
-        self.metrics.requests.add(answered, 1);
-        self.failures.push((name, failure));
+impl Drop for Round {
+    fn drop(&mut self) {
+        // Whoever reports after this finds the channel closed, and keeps it as late itself.
+        self.reports.close();
+        while let Ok(report) = self.reports.try_recv() {
+            self.asking.keep_late(self.tree_size, report.lines());
+        }
     }
+}
+
+impl Report {
+    fn lines(self) -> Vec<SignatureLine> {
+        let answer = self.answer.unwrap_or_default();
+        answer.into_iter().map(|(_, line)| line).collect()
+    }
+}
+
+/// Counts an answer, and says what is wrong with it.
+fn account(metrics: &WitnessMetrics, name: &str, answer: &Result<Cosigned, WitnessFailure>) {
+    let answered = match answer {
+        Ok(_) => Answered::Cosigned,
+        Err(WitnessFailure::Paused | WitnessFailure::Superseded) => Answered::Skipped,
+        Err(failure @ (WitnessFailure::Ahead { .. } | WitnessFailure::Disagrees)) => {
+            // ALARM: a rollback, a second log with this key, or a witness that lies.
+            tracing::error!(witness = %name, %failure, "a witness contradicts the log");
+            Answered::Contradicted
+        }
+        Err(failure) => {
+            tracing::warn!(witness = %name, %failure, "a witness gave no cosignature");
+            Answered::Failed
+        }
+    };
+    metrics.requests.add(answered, 1);
 }

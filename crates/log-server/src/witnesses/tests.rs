@@ -401,7 +401,7 @@ async fn cosignatures_of_both_kinds_open_with_the_checkpoint() {
         let lines = scene.cosign(size).await.unwrap();
         let mut note = scene.note(size).await;
         note.extend(lines).unwrap();
-        let policy = &scene.witnesses.policy;
+        let policy = &scene.witnesses.shared.policy;
         let keys: Vec<_> = policy.witnesses().iter().map(|w| &w.key).collect();
         let log = LogKey::new(scene.log.note_key(provider()).unwrap());
         let opened = waxseal_tlog::Checkpoint::open(&note, &log, &keys).unwrap();
@@ -613,6 +613,29 @@ async fn late_cosignatures_are_not_lost() {
     assert_eq!(round.quorum().await.unwrap().len(), 1);
     scene.town.open.notify_one();
     assert_eq!(round.everybody().await.unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn what_nobody_waits_for_any_more_is_late() {
+    // The slow one answers after the round is dropped, or before and unheard.
+    for is_unheard in [false, true] {
+        for mode in [CosignMode::FailOpen, CosignMode::FailClosed] {
+            let scene = Scene::new(2, "any", mode);
+            scene.town.mood(1, Mood::Slow);
+            let mut round = scene.begin(300).await;
+            let first = round.quorum().await.unwrap();
+            if is_unheard {
+                scene.town.open.notify_one();
+                settle().await;
+            }
+            drop(round);
+            scene.town.open.notify_one();
+            let late = scene.witnesses.late().await;
+            assert_eq!(late.tree_size, 300);
+            assert_eq!(late.lines.len(), 1);
+            assert_ne!(late.lines[0].name(), first[0].name());
+        }
+    }
 }
 
 #[tokio::test]
