@@ -66,7 +66,8 @@ async fn open(args: &LogArgs) -> anyhow::Result<Opened> {
     };
     let birth = birth.filter(Birth::is_complete);
     let mut birth = birth.context("the instance has not begun yet: start it once")?;
-    let keys = provision(&data, &mut birth, provider(), &OsRandom).await?;
+    let mut keys = provision(&data, &mut birth, provider(), &OsRandom).await?;
+    keys.open_log_cosigner(&data, &settings, provider())?;
     let world = up::world()?;
     Ok(Opened {
         data,

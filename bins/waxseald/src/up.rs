@@ -42,7 +42,7 @@ pub(crate) async fn up(args: UpArgs) -> anyhow::Result<()> {
 
     let mut birth = Birth::of(&data, &settings, SystemClock.now())?;
     let is_new = !birth.is_complete();
-    let keys = match &export {
+    let mut keys = match &export {
         None => provision(&data, &mut birth, provider(), &OsRandom).await?,
         Some(export) => {
             let keys =
@@ -51,6 +51,7 @@ pub(crate) async fn up(args: UpArgs) -> anyhow::Result<()> {
             keys
         }
     };
+    keys.open_log_cosigner(&data, &settings, provider())?;
     if data.read(Part::Root, CONFIG_FILE)?.is_none() && args.config.is_none() {
         data.create(Part::Root, CONFIG_FILE, settings.to_toml().as_bytes())?;
     }

@@ -88,6 +88,9 @@ pub enum ComposeError {
     /// A log's key does not sign checkpoints.
     #[error("a log's key")]
     NoteKey(#[from] NoteKeyError),
+    /// The configuration wants a second line on checkpoints, and nobody has opened its key.
+    #[error("the log's ML-DSA-44 key was not opened")]
+    NoLogCosigner,
     /// The broker's keys do not sign tokens.
     #[error("the broker's keys")]
     BrokerKeys(#[from] KeyKeepingError),
@@ -398,7 +401,7 @@ pub(crate) fn log_parts(
 ) -> Result<(log::Config, log::Context), ComposeError> {
     // Clients know a log by the bare host of its URL (clients.md §0.4).
     let name = keys.log_url(settings).host();
-    let signers = vec![note_signer(name, SignatureKind::Ed25519, &keys.log)?];
+    let signers = keys.log_signers(settings)?;
     let origin = Origin::new(name)?;
     let witnesses = &settings.transparency_log;
     let mut personality = ArtifactLog::new(world.provider);

@@ -39,6 +39,7 @@ mod control;
 mod data;
 mod demo;
 mod listening;
+mod log_keys;
 mod log_witnesses;
 mod login;
 mod page;

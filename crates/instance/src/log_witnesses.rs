@@ -30,6 +30,9 @@ pub struct TransparencyLog {
     pub witness_mode: WitnessMode,
     /// The time that a witness has for its answer, in milliseconds, at most 8,000; 2,000 if absent.
     pub witness_timeout_ms: Option<u64>,
+    /// Whether checkpoints carry a second line by the log, of an ML-DSA-44 key of its own.
+    #[serde(default)]
+    pub ml_dsa_44: bool,
     /// Whether `dsseRequestV002` is refused, as rekor-tiles does since 2.3. Older clients
     /// (sigstore-js, sigstore-rust) send it.
     #[serde(default)]

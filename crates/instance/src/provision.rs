@@ -40,6 +40,8 @@ pub struct Keys {
     pub ct: Arc<dyn Signer>,
     /// Signs the checkpoints of the log's shard that takes entries: Ed25519.
     pub log: Arc<dyn Signer>,
+    /// Its second key, ML-DSA-44, once it is opened ([`Keys::open_log_cosigner`]).
+    pub log_cosigner: Option<Arc<dyn Signer>>,
     /// The log's shards.
     pub shards: Shards,
     /// Signs timestamps: ECDSA P-256.
@@ -218,6 +220,7 @@ async fn make(
         ca_chain,
         ct: shared(ct),
         log: shared(log),
+        log_cosigner: None,
         shards,
         tsa: shared(tsa),
         tsa_chain,

@@ -60,7 +60,8 @@ impl Deployment {
         let data = DataDir::open(&folder.path().join("data")).unwrap();
         let mut birth = Birth::of(&data, &settings, clock.now()).unwrap();
         let keys = provision(&data, &mut birth, provider(), &OsRandom).await;
-        let keys = keys.unwrap();
+        let mut keys = keys.unwrap();
+        keys.open_log_cosigner(&data, &settings, provider()).unwrap();
         let world = World {
             provider: provider(),
             clock: Arc::clone(&clock),
