@@ -126,6 +126,13 @@ pub const REACH: &[ReachRule] = &[
         never: CLIENT,
         at_most: None,
     },
+    // Nothing that a request names is ever fetched (S-05, CVE-2026-24117): a log opens no connection.
+    // Its witnesses are reached by a transport that it is given.
+    ReachRule {
+        package: "waxseal-log-server",
+        never: &[&["waxseal-transport-reqwest", "reqwest"]],
+        at_most: None,
+    },
     ReachRule {
         package: "waxseal-crypto-rustcrypto",
         never: &[NETWORK, C],

@@ -100,6 +100,7 @@ pub(super) fn read_key(bytes: &[u8]) {
         return;
     };
     drop(Pem::parse_many(text));
+    drop(Pem::parse_labelled(text, "PUBLIC KEY"));
     drop(PublicKey::from_pem(text));
     drop(PrivateKey::from_pem(text));
 }

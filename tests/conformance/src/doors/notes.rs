@@ -2,8 +2,8 @@
 
 use waxseal_crypto::{SignatureAlgorithm, Time};
 use waxseal_tlog::{
-    AddCheckpointRequest, EntryBundle, Frontier, KeyName, NoteKey, SignatureKind, SignedNote,
-    TilePath, TlogProof, WitnessPolicy, parse_signature_lines,
+    AddCheckpointRequest, CheckpointText, EntryBundle, Frontier, KeyName, NoteKey, SignatureKind,
+    SignedNote, TilePath, TlogProof, WitnessPolicy, parse_signature_lines,
 };
 
 use crate::virtual_sigstore::{Case, Instance, key, provider};
@@ -43,6 +43,9 @@ pub(super) fn read_note(bytes: &[u8]) {
     if let Ok(note) = SignedNote::parse(text) {
         drop(note.unverified_checkpoint());
         assert_eq!(note.to_string(), text, "a note is its bytes");
+    }
+    if let Ok(checkpoint) = CheckpointText::parse(text) {
+        assert_eq!(checkpoint.to_string(), text, "a checkpoint is its bytes");
     }
     drop(AddCheckpointRequest::parse(text));
     drop(parse_signature_lines(text));
