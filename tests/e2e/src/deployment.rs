@@ -61,7 +61,8 @@ impl Deployment {
         let mut birth = Birth::of(&data, &settings, clock.now()).unwrap();
         let keys = provision(&data, &mut birth, provider(), &OsRandom).await;
         let mut keys = keys.unwrap();
-        keys.open_log_cosigner(&data, &settings, provider()).unwrap();
+        keys.open_log_cosigner(&data, &settings, provider())
+            .unwrap();
         let world = World {
             provider: provider(),
             clock: Arc::clone(&clock),
