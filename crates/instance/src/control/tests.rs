@@ -1,3 +1,5 @@
+//! The control socket, from both ends, and what it refuses.
+
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
