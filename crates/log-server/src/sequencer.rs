@@ -8,7 +8,7 @@
 use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use waxseal_serve::{BoxError, Fatal, Shutdown};
@@ -29,6 +29,10 @@ pub(crate) const MAX_BATCH: usize = 1024;
 /// Entries that may be committed and not yet answered: a slow signer stops the log there, before
 /// they fill the memory. At 8,000 entries a second that is a signer of half a second.
 const MAX_UNANSWERED: usize = 8 * MAX_BATCH;
+
+/// How often a ledger that refused a commit is tried again while nothing arrives: who is not ready
+/// gets no requests from a load balancer, and would never find out that the disk has room again.
+const TRY_AGAIN: Duration = Duration::from_secs(1);
 
 /// Asks for the end of the log; the answer is its size.
 pub(crate) type FreezeRequest = oneshot::Sender<Result<u64, AppendError>>;
@@ -91,6 +95,7 @@ impl Sequencer {
         } = arrivals;
         let mut waiting = Vec::with_capacity(MAX_BATCH);
         loop {
+            let is_uncommitted = self.shared.uncommitted.load(Ordering::Acquire);
             let taken = tokio::select! {
                 biased;
                 taken = entries.recv_many(&mut waiting, MAX_BATCH) => taken,
@@ -101,6 +106,10 @@ impl Sequencer {
                 () = stop.triggered() => {
                     entries.close();
                     entries.recv_many(&mut waiting, MAX_BATCH).await
+                }
+                () = tokio::time::sleep(TRY_AGAIN), if is_uncommitted => {
+                    self.try_ledger().await?;
+                    continue;
                 }
             };
             if taken == 0 || self.publisher.is_closed() {
@@ -203,6 +212,14 @@ impl Sequencer {
                 let _ = request.send(Err(AppendError::Stopped));
                 Err(Fatal::new(reason, error))
             }
+        }
+    }
+
+    /// Finds out whether the ledger takes commits again.
+    async fn try_ledger(&mut self) -> Result<(), Fatal> {
+        match self.commit_state(self.state.clone()).await {
+            Ok(()) | Err(AppendError::Store(_)) => Ok(()),
+            Err(error) => Err(Fatal::new("the ledger cannot be tried again", error)),
         }
     }
 

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
+use waxseal_serve::NotReady;
 use waxseal_tlog::{Origin, SignedNote};
 
 use super::running::Running;
@@ -137,5 +139,34 @@ async fn a_log_that_cannot_sign_is_not_ready() {
     rig.signer_fails.store(false, Ordering::SeqCst);
     assert!(log.submit("a").await.is_ok());
     assert_eq!(log.log.health("log").ready().await, Ok(()));
+    log.stop().await;
+}
+
+/// Who is not ready is sent nothing by a load balancer: the log finds out by itself that its disk has
+/// room again.
+#[tokio::test]
+async fn a_ledger_that_refused_a_commit_is_tried_again() {
+    let rig = Rig::new();
+    let log = Running::new(rig.start().await.unwrap());
+    log.log.flush().await;
+    rig.plan.strike(0, Fault::Fail);
+    assert!(log.submit("a").await.is_err());
+    let health = log.log.health("log");
+    assert_eq!(
+        health.ready().await,
+        Err(("log", NotReady("the log's ledger cannot be written")))
+    );
+    let before = rig.ledger.commits.load(Ordering::SeqCst);
+    for _ in 0..100 {
+        if health.ready().await.is_ok() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(health.ready().await, Ok(()));
+    assert_eq!(rig.ledger.commits.load(Ordering::SeqCst), before + 1);
+    // Nothing came into the log by it.
+    // One entry that was there, and this one.
+    assert_eq!(log.submit("b").await.unwrap().published().tree_size, 2);
     log.stop().await;
 }
