@@ -19,7 +19,7 @@ use crate::limits::{
     DEVICES_PER_PEER, DEVICES_PER_SITE, USER_CODES_IN_ALL, USER_CODES_PER_PEER,
     USER_CODES_PER_SITE, peer_name, site_name,
 };
-use crate::login::{Begun, LOGIN_LIFE, Outcome, login_key, of_browser, take_login};
+use crate::login::{Begun, LOGIN_LIFE, Outcome, login_hint, login_key, of_browser, take_login};
 use crate::parameters::Parameters;
 use crate::records::{Device, DeviceState, Login, Proven, read, write};
 use crate::secret::Secret;
@@ -100,6 +100,10 @@ impl Service {
             .value("code_challenge")
             .filter(|text| is_code_challenge(text))
             .ok_or(invalid("code_challenge must be 43 characters of base64url"))?;
+        let connector_id = form.value("connector_id");
+        if connector_id.is_some_and(|id| !self.has_connector(id)) {
+            return Err(invalid("connector_id names no way to log in here"));
+        }
         let random = &*self.context.random;
         let codes = DeviceCodes {
             device_code: Secret::generate(random).map_err(Fault::from)?,
@@ -116,6 +120,8 @@ impl Service {
             expires: end,
             polled: None,
             interval: POLL_INTERVAL,
+            connector_id: connector_id.map(str::to_owned),
+            login_hint: login_hint(&form),
             state: DeviceState::Pending,
         };
         let limited = !self.config.is_outbox();
@@ -226,7 +232,7 @@ impl Service {
                 state: None,
                 nonce: None,
                 code_challenge: device.code_challenge,
-                login_hint: None,
+                login_hint: device.login_hint,
                 browser,
                 expires: end,
                 challenge: None,
@@ -260,13 +266,14 @@ impl Service {
         Ok(Waiting { device, login })
     }
 
-    /// The owner of a log-in agrees that the device gets its outcome.
+    /// The owner of a log-in agrees that the device gets its outcome. Gives the connector that the
+    /// device has named.
     pub(crate) async fn confirm_device(
         &self,
         request: &str,
         cookie: Option<&str>,
-    ) -> Result<(), Refusal> {
-        self.waiting_device(request, cookie).await?;
+    ) -> Result<Option<String>, Refusal> {
+        let waiting = self.waiting_device(request, cookie).await?;
         let keys = vec![login_key(request)];
         let (now, cookie) = (self.now(), cookie.map(str::to_owned));
         let confirmed = transact(&*self.context.store, keys, now, move |slots| {
@@ -275,7 +282,8 @@ impl Service {
             write(slots.first_mut(), &login, login.expires);
             Ok::<_, Refusal>(())
         });
-        confirmed.await?
+        confirmed.await??;
+        Ok(waiting.device.connector_id)
     }
 
     /// The owner of a log-in refuses: the device learns it, and the log-in is gone.

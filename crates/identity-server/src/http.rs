@@ -79,11 +79,8 @@ async fn authorize_by_form(state: Broker, peer: Peer, body: axum::body::Bytes) -
 async fn authorize(State(service): Broker, peer: &Peer, query: &[u8]) -> Response {
     match service.authorize(query, peer.of(&service)).await {
         Ok(begun) => {
-            let entry = match &begun.connector_id {
-                Some(id) => service.entry_of(id),
-                None => service.entry(),
-            };
-            let url = entry_url(&service, entry, begun.request.expose());
+            let connector = begun.connector_id.as_deref();
+            let url = first_page(&service, connector, begun.request.expose());
             with_cookie(see_other(&url), &service, &begun)
         }
         Err(AuthorizeError::Page(error)) => pages::bad_request(&service, error),
@@ -95,7 +92,7 @@ async fn authorize(State(service): Broker, peer: &Peer, query: &[u8]) -> Respons
 async fn address_page(State(service): Broker, login: OfLogin) -> Response {
     match service.login(&login.request, login.cookie.as_deref()).await {
         Ok(found) if found.account().is_none() && !service.config.has_email_login() => {
-            see_other(&first_page(&service, &login.request))
+            see_other(&first_page(&service, None, &login.request))
         }
         Ok(found) => pages::address(&service, &login.request, &found, None),
         Err(Refusal::NotConfirmed) => {
@@ -174,11 +171,11 @@ async fn cancel(State(service): Broker, headers: HeaderMap, body: axum::body::By
 }
 
 /// Where a log-in goes on once its client and its owner are known.
-fn first_page(service: &Service, request: &str) -> String {
-    entry_url(service, service.entry(), request)
-}
-
-fn entry_url(service: &Service, entry: Entry<'_>, request: &str) -> String {
+fn first_page(service: &Service, connector: Option<&str>, request: &str) -> String {
+    let entry = match connector {
+        Some(id) => service.entry_of(id),
+        None => service.entry(),
+    };
     match entry {
         Entry::Email => page_url(service, EMAIL, request),
         Entry::Choice => page_url(service, providers::CHOOSE, request),

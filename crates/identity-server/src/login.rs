@@ -149,7 +149,7 @@ impl Service {
             state: echoed.map(str::to_owned),
             nonce: text("nonce"),
             code_challenge: text("code_challenge").unwrap_or_default(),
-            login_hint: text("login_hint").filter(|hint| hint.len() <= MAX_EMAIL),
+            login_hint: login_hint(&parameters),
             browser: begun.cookie.digest(),
             expires: expires.unix_seconds(),
             challenge: None,
@@ -323,4 +323,12 @@ pub(crate) fn answer_to(login: &Login, outcome: Outcome) -> Result<Answer, Refus
         state: login.state.clone(),
         outcome,
     })
+}
+
+/// Who is about to log in, as the client believes: filled in, no more. What is too long for an
+/// address is none.
+pub(crate) fn login_hint(parameters: &Parameters) -> Option<String> {
+    let hint = parameters.value("login_hint");
+    hint.filter(|hint| hint.len() <= MAX_EMAIL)
+        .map(str::to_owned)
 }

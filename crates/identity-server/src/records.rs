@@ -90,6 +90,12 @@ pub(crate) struct Device {
     pub(crate) polled: Option<i64>,
     /// How long it has to wait between two polls.
     pub(crate) interval: i64,
+    /// Where its person logs in, if it has said so.
+    #[serde(default)]
+    pub(crate) connector_id: Option<String>,
+    /// Who that is, if it has said so: filled in, no more.
+    #[serde(default)]
+    pub(crate) login_hint: Option<String>,
     pub(crate) state: DeviceState,
 }
 

@@ -410,7 +410,7 @@ const flows = {
 };
 
 /** A device that has no browser. */
-async function device() {
+async function device(changes = {}) {
   const verifier = randomBytes(32).toString('base64url');
   const post = async (path, form) => {
     const answer = await fetch(`${setup.issuer}${path}`, { method: 'POST', body: new URLSearchParams(form) });
@@ -418,7 +418,7 @@ async function device() {
   };
   const codes = await post('/device/code', {
     client_id: 'sigstore', scope: 'openid email', code_challenge_method: 'S256',
-    code_challenge: createHash('sha256').update(verifier).digest('base64url'),
+    code_challenge: createHash('sha256').update(verifier).digest('base64url'), ...changes,
   });
   assert.equal(codes.status, 200, JSON.stringify(codes));
   const poll = async () => {
@@ -667,6 +667,7 @@ Object.assign(flows, {
     await page.goto(client.url());
     await toUpstream(page);
     assert.equal(await heading(page), 'No log-in');
+    assert.match(await alert(page), /does not answer this instance.*try again in a minute/s);
     await inspect(page, 'absent');
     await page.getByRole('link', { name: 'Log in another way' }).click();
     await page.getByRole('link', { name: 'Log in with a code by e-mail' }).click();
@@ -748,7 +749,7 @@ Object.assign(flows, {
     await refusedAt('Google', 'stranger', /not one that may log in here/, 'stranger');
     await refusedAt('Google', 'refuse', /did not agree/, 'refuse');
     await refusedAt('Google', 'echo-token', /refuses log-ins from here/, 'fault');
-    await refusedAt('Google', 'down', /no usable answer/, 'down');
+    await refusedAt('Google', 'down', /does not answer this instance.*try again in a minute/s, 'down');
   },
 
   async github() {
@@ -859,6 +860,28 @@ Object.assign(flows, {
     await inspect(page, 'done');
     const token = claims((await codes.poll()).id_token);
     assert.equal(token.federated_claims.connector_id, 'https://www.facebook.com');
+  },
+
+  async device_chosen() {
+    // The device has chosen, and its person sees no choice.
+    const codes = await device({ connector_id: 'https://github.com/login/oauth' });
+    const page = await person();
+    await agree(page, codes);
+    await press(page, 'I started this: continue');
+    await page.getByLabel('Account').fill('anna');
+    await press(page, 'Agree');
+    await press(page, 'Go on');
+    assert.equal(await heading(page), 'You are logged in');
+    const token = claims((await codes.poll()).id_token);
+    assert.equal(token.federated_claims.connector_id, 'https://github.com/login/oauth');
+    const mailing = await device({ connector_id: setup.issuer, login_hint: 'you@example.com' });
+    const other = await person();
+    await agree(other, mailing);
+    await press(other, 'I started this: continue');
+    assert.equal(await other.getByLabel('E-mail address').inputValue(), 'you@example.com');
+    await enterAddress(other, 'you@example.com');
+    await enterCode(other, await mailed());
+    assert.equal(claims((await mailing.poll()).id_token).federated_claims.connector_id, setup.issuer);
   },
 
   async device_platforms() {

@@ -57,6 +57,7 @@ const FLOWS: &[(&str, Kind)] = &[
     ("facebook_without_email", Kind::Platforms),
     ("forge", Kind::Platforms),
     ("device_facebook", Kind::Platforms),
+    ("device_chosen", Kind::Platforms),
     ("device_platforms", Kind::Platforms),
     ("platforms_out_of_band", Kind::Platforms),
 ];

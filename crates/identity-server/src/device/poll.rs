@@ -124,6 +124,8 @@ mod tests {
             expires: 1600,
             polled: None,
             interval: POLL_INTERVAL,
+            connector_id: None,
+            login_hint: None,
             state: DeviceState::Pending,
         }
     }

@@ -121,7 +121,7 @@ pub(super) async fn confirm(State(service): Broker, headers: HeaderMap, body: By
     let cookie = login.cookie.as_deref();
     if form.value("answer") == Some("continue") {
         return match service.confirm_device(&login.request, cookie).await {
-            Ok(()) => see_other(&first_page(&service, &login.request)),
+            Ok(connector) => see_other(&first_page(&service, connector.as_deref(), &login.request)),
             Err(refusal) => pages::refusal(&service, &login.request, None, &refusal),
         };
     }

@@ -595,6 +595,52 @@ async fn s_31_discovery_of_another_issuer_and_keys_on_another_host() {
     assert_eq!(answer.status, StatusCode::SEE_OTHER);
 }
 
+/// As a device's own `waxseal --device --provider NAME` asks.
+#[tokio::test]
+async fn a_device_names_its_connector_and_its_person() {
+    let configured = [ConnectorKind::Google, ConnectorKind::Github].map(connector);
+    let world = world(with(&configured)).await;
+    let challenge = Pkce::default().challenge();
+    let check = async |id: &str, expected: &str| {
+        let form = [
+            ("client_id", "sigstore"),
+            ("scope", "openid email"),
+            ("code_challenge", challenge.as_str()),
+            ("code_challenge_method", "S256"),
+            ("connector_id", id),
+            ("login_hint", "you@example.com"),
+        ];
+        let body = crate::world::encode(&form);
+        let codes = world.send(crate::world::post("/auth/device/code", &body));
+        let codes = codes.await;
+        if codes.status != StatusCode::OK {
+            assert_eq!(codes.json()["error"], expected, "{}", codes.body);
+            return;
+        }
+        let codes = codes.json();
+        let mut browser = Browser::default();
+        let typed = [("user_code", codes["user_code"].as_str().unwrap())];
+        let typed = browser.post(&world, "/auth/device/auth/verify_code", &typed);
+        let request = typed.await.parameter("request").unwrap();
+        let form = [("request", request.as_str()), ("answer", "continue")];
+        let agreed = browser.post(&world, "/auth/device/confirm", &form).await;
+        let location = agreed.header("location").to_owned();
+        assert!(location.starts_with(expected), "{id}: {location}");
+        let page = browser.get(&world, &location).await;
+        let hinted = page
+            .header("location")
+            .contains("login_hint=you%40example.com")
+            || page.body.contains("value=\"you@example.com\"");
+        // GitHub has no parameter for it.
+        assert!(hinted || id.contains("github"), "{location}: {}", page.body);
+    };
+    check("https://github.com/login/oauth", "/auth/auth/github?").await;
+    check(ISSUER, "/auth/auth/email?").await;
+    for unknown in ["google", "https://login.microsoftonline.com", "x"] {
+        check(unknown, "invalid_request").await;
+    }
+}
+
 #[tokio::test]
 async fn a_device_is_logged_in_at_a_provider() {
     let (world, provider) = site(&oidc()).await;

@@ -7,7 +7,7 @@ use axum::response::Response;
 
 use super::device::type_code;
 use super::email::{address, code};
-use super::layout::{Escaped, page};
+use super::layout::{Escaped, page, sentence};
 use super::providers::{not_proven, refused};
 use crate::http::login_minutes;
 use crate::login::PageError;
@@ -36,7 +36,7 @@ pub(crate) fn out_of_band(service: &Service, code: &Secret) -> Response {
 pub(crate) fn out_of_band_error(service: &Service, description: &str) -> Response {
     let body = format!(
         "<p role=\"alert\">{}.</p><p>Go back to the program and start again.</p>",
-        Escaped(description)
+        Escaped(&sentence(description))
     );
     page(
         service,

@@ -114,6 +114,13 @@ pub(super) fn describe(error: Option<&str>) -> &'static str {
     }
 }
 
+/// A text with a capital at its beginning: what people read there may begin with a provider's name.
+pub(super) fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(char::to_uppercase);
+    first.into_iter().flatten().chain(letters).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

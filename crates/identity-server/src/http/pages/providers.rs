@@ -2,9 +2,11 @@
 
 use axum::http::StatusCode;
 use axum::response::Response;
+use waxseal_identity::DiscoveryError;
+use waxseal_transport::TransportError;
 
 use super::email::{asker, cancel_form, consent};
-use super::layout::{Escaped, page};
+use super::layout::{Escaped, page, sentence};
 use crate::connector::Entry;
 use crate::http::{EMAIL, form_action, page_url, providers};
 use crate::records::{Login, Proven};
@@ -126,8 +128,26 @@ fn again(
     } else {
         other_ways(service, request)
     };
+    let text = sentence(text);
     let body = format!("<p role=\"alert\">{text}</p>{retry}{others}");
     page(service, status, "No log-in", &body, "'none'")
+}
+
+/// Whether the provider is not there, or not well: what helps is to wait.
+fn is_away(error: &UpstreamError) -> bool {
+    match error {
+        UpstreamError::TimedOut | UpstreamError::Status(500..) => true,
+        UpstreamError::Unreachable(source)
+        | UpstreamError::Discovery(DiscoveryError::Transport(source)) => matches!(
+            source,
+            TransportError::Deadline { .. }
+                | TransportError::Connect { .. }
+                | TransportError::Tls { .. }
+                | TransportError::Interrupted { .. }
+                | TransportError::UnexpectedStatus { found: 500.., .. }
+        ),
+        _ => false,
+    }
 }
 
 /// What a person, or the operator, can do. Of the provider's own words only its code is shown.
@@ -189,11 +209,19 @@ fn explain(label: &str, error: &UpstreamError) -> (StatusCode, String) {
             StatusCode::BAD_REQUEST,
             format!("The answer does not belong to your log-in at {label}."),
         ),
+        error if is_away(error) => (
+            StatusCode::BAD_GATEWAY,
+            format!(
+                "{label} does not answer this instance. Your log-in is kept: try again in a \
+                 minute. If it lasts, tell the operator, who finds the cause in the log and by \
+                 \"waxseald broker check\"."
+            ),
+        ),
         _ => (
             StatusCode::BAD_GATEWAY,
             format!(
-                "{label} gave no usable answer. Try again in a while; the operator finds the \
-                 cause in the log."
+                "{label} gave no usable answer. Try once more; if it says so again, tell the \
+                 operator, who finds the cause in the log and by \"waxseald broker check\"."
             ),
         ),
     }
