@@ -172,15 +172,27 @@ async fn cancel(State(service): Broker, headers: HeaderMap, body: axum::body::By
 
 /// Where a log-in goes on once its client and its owner are known.
 fn first_page(service: &Service, connector: Option<&str>, request: &str) -> String {
-    let entry = match connector {
-        Some(id) => service.entry_of(id),
-        None => service.entry(),
-    };
-    match entry {
+    match entry(service, connector) {
         Entry::Email => page_url(service, EMAIL, request),
         Entry::Choice => page_url(service, providers::CHOOSE, request),
         Entry::Provider(name) => page_url(service, &format!("/auth/{name}"), request),
     }
+}
+
+/// The same as the answer to a form of ours, which may not end at a provider (CSP `form-action`
+/// holds for redirects too): there is a link first.
+fn first_page_after_form(service: &Service, connector: Option<&str>, request: &str) -> String {
+    match entry(service, connector) {
+        Entry::Provider(name) => {
+            let page = page_url(service, providers::CHOOSE, request);
+            format!("{page}&connector={name}")
+        }
+        _ => first_page(service, connector, request),
+    }
+}
+
+fn entry<'a>(service: &'a Service, connector: Option<&str>) -> Entry<'a> {
+    connector.map_or_else(|| service.entry(), |id| service.entry_of(id))
 }
 
 /// Sends the answer to the client, shows it out of band, or keeps it for the device; the log-in's

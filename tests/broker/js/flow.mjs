@@ -868,8 +868,9 @@ Object.assign(flows, {
     const page = await person();
     await agree(page, codes);
     await press(page, 'I started this: continue');
-    await page.getByLabel('Account').fill('anna');
-    await press(page, 'Agree');
+    await inspect(page, 'only');
+    assert.deepEqual(await page.locator('.ways a').allInnerTexts(), ['Log in with GitHub']);
+    await logInAt(page, 'GitHub', 'anna');
     await press(page, 'Go on');
     assert.equal(await heading(page), 'You are logged in');
     const token = claims((await codes.poll()).id_token);

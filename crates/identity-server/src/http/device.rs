@@ -8,8 +8,8 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use super::{
-    Broker, OfLogin, Peer, ended, first_page, form_of_login, is_from_elsewhere, oauth, page_url,
-    pages, see_other, with_cookie,
+    Broker, OfLogin, Peer, ended, first_page_after_form, form_of_login, is_from_elsewhere, oauth,
+    page_url, pages, see_other, with_cookie,
 };
 use crate::device::{DEVICE_LIFE, DeviceCodes, DeviceRefusal, POLL_INTERVAL, UserCode};
 use crate::login::Outcome;
@@ -121,7 +121,11 @@ pub(super) async fn confirm(State(service): Broker, headers: HeaderMap, body: By
     let cookie = login.cookie.as_deref();
     if form.value("answer") == Some("continue") {
         return match service.confirm_device(&login.request, cookie).await {
-            Ok(connector) => see_other(&first_page(&service, connector.as_deref(), &login.request)),
+            Ok(connector) => see_other(&first_page_after_form(
+                &service,
+                connector.as_deref(),
+                &login.request,
+            )),
             Err(refusal) => pages::refusal(&service, &login.request, None, &refusal),
         };
     }

@@ -9,19 +9,27 @@ use super::{
     see_other, with_cookie, without_cookie,
 };
 use crate::connector::Next;
+use crate::parameters::Parameters;
 use crate::records::Arrived;
 use crate::service::Refusal;
 
-/// The page with a button for each way to log in.
+/// The page with a button for each way to log in, or for the one that `connector` names.
 pub(super) const CHOOSE: &str = "/auth/choose";
 
 /// The page that shows who signs.
 pub(super) const CONFIRM: &str = "/auth/confirm";
 
-pub(super) async fn choose_page(State(service): Broker, login: OfLogin) -> Response {
+pub(super) async fn choose_page(
+    State(service): Broker,
+    RawQuery(query): RawQuery,
+    login: OfLogin,
+) -> Response {
     let cookie = login.cookie.as_deref();
+    let query = Parameters::parse(query.unwrap_or_default().as_bytes()).unwrap_or_default();
+    let only = query.value("connector");
+    let only = only.filter(|name| service.upstream(name).is_some());
     match service.choose(&login.request, cookie).await {
-        Ok(found) => pages::choose(&service, &login.request, &found),
+        Ok(found) => pages::choose(&service, &login.request, &found, only),
         Err(Refusal::NotConfirmed) => {
             see_other(&page_url(&service, device::CONFIRM, &login.request))
         }

@@ -15,10 +15,20 @@ use crate::upstream::UpstreamError;
 
 /// One button for each way to log in. They are links: a form may not end at a provider, whose own
 /// redirects nobody here knows.
-pub(crate) fn choose(service: &Service, request: &str, login: &Login) -> Response {
+/// With `only` there is that provider's alone, and a way to the others.
+pub(crate) fn choose(
+    service: &Service,
+    request: &str,
+    login: &Login,
+    only: Option<&str>,
+) -> Response {
     let who = asker(login);
     let mut ways = String::new();
+    let shown = |name: &str| only.is_none_or(|only| only == name);
     for upstream in &service.upstreams {
+        if !shown(upstream.config.name()) {
+            continue;
+        }
         let url = page_url(
             service,
             &format!("/auth/{}", upstream.config.name()),
@@ -27,13 +37,14 @@ pub(crate) fn choose(service: &Service, request: &str, login: &Login) -> Respons
         let label = Escaped(upstream.config.label()).to_string();
         ways.push_str(&way(&url, &format!("Log in with {label}")));
     }
-    if service.config.has_email_login() {
+    if service.config.has_email_login() && only.is_none() {
         let url = page_url(service, EMAIL, request);
         ways.push_str(&way(&url, "Log in with a code by e-mail"));
     }
     let body = format!(
         "<p>{who} asks who you are, so that it can sign in your name.</p>{consent}\
-         <ul class=\"ways\">{ways}</ul>{cancel}",
+         <ul class=\"ways\">{ways}</ul>{others}{cancel}",
+        others = only.map_or_else(String::new, |_| other_ways(service, request)),
         consent = consent(service),
         cancel = cancel_form(&service.config.path(), request),
     );
