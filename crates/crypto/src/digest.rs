@@ -204,6 +204,15 @@ pub fn sha256(data: &[u8]) -> [u8; 32] {
     sha2::Sha256::digest(data).into()
 }
 
+/// SHA-256 of all `parts`, one after the other.
+pub fn sha256_of(parts: &[&[u8]]) -> [u8; 32] {
+    let hasher = sha2::Sha256::new();
+    let hasher = parts
+        .iter()
+        .fold(hasher, |hasher, part| hasher.chain_update(part));
+    hasher.finalize().into()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

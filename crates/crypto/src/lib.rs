@@ -35,7 +35,7 @@ mod signer;
 mod time;
 
 pub use algorithm::{KeyDetails, SignatureAlgorithm};
-pub use digest::{Digest, DigestLengthError, HashAlgorithm, Hasher, sha256};
+pub use digest::{Digest, DigestLengthError, HashAlgorithm, Hasher, sha256, sha256_of};
 pub use ecdsa::{EcdsaFormError, ecdsa_der_from_fixed, ecdsa_fixed_from_der};
 pub use edwards::is_strict_ed25519_point;
 pub use key::{KeyError, KeyKind, PublicKey};

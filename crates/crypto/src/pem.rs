@@ -1,7 +1,20 @@
 //! PEM (RFC 7468, strict in structure, lax in line length): one block in, one block out.
 
 use base64::Engine as _;
+#[cfg(not(any(
+    target_arch = "x86_64",
+    all(target_arch = "aarch64", target_feature = "neon")
+)))]
 use base64::engine::general_purpose::STANDARD;
+
+/// Base64 by vector instructions where the processor has them.
+#[cfg(any(
+    target_arch = "x86_64",
+    all(target_arch = "aarch64", target_feature = "neon")
+))]
+static STANDARD: std::sync::LazyLock<base64::engine::Simd> = std::sync::LazyLock::new(|| {
+    base64::engine::Simd::standard(base64::engine::general_purpose::PAD)
+});
 
 /// One PEM block: its label and its DER.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -132,10 +145,15 @@ impl Pem {
 
     /// The text form: 64 characters a line, a newline at the end.
     pub fn encode(&self) -> String {
-        let body = STANDARD.encode(&self.der);
+        Self::encode_block(&self.label, &self.der)
+    }
+
+    /// The text form of a block that is not made for it.
+    pub fn encode_block(label: &str, der: &[u8]) -> String {
+        let body = STANDARD.encode(der);
         let mut text = String::with_capacity(body.len() + body.len() / 64 + 128);
         text.push_str("-----BEGIN ");
-        text.push_str(&self.label);
+        text.push_str(label);
         text.push_str("-----\n");
         let mut rest = body.as_str();
         while !rest.is_empty() {
@@ -145,7 +163,7 @@ impl Pem {
             rest = tail;
         }
         text.push_str("-----END ");
-        text.push_str(&self.label);
+        text.push_str(label);
         text.push_str("-----\n");
         text
     }

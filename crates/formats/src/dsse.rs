@@ -85,7 +85,8 @@ pub fn pae(payload_type: &str, payload: &[u8]) -> Vec<u8> {
         payload_type.len(),
         payload.len()
     );
-    let mut encoded = head.into_bytes();
+    let mut encoded = Vec::with_capacity(head.len() + payload.len());
+    encoded.extend_from_slice(head.as_bytes());
     encoded.extend_from_slice(payload);
     encoded
 }

@@ -30,6 +30,7 @@
 )]
 
 mod algorithm;
+mod alphabet;
 mod bundle;
 pub mod ca;
 pub mod claims;

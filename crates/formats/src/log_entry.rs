@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 
+use crate::alphabet::STANDARD;
 use crate::json::{Limits, Writer, object, parse};
 use crate::protojson::{FieldError, Message};
 

@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 
+use crate::alphabet;
 use crate::json::{JsonError, Object, Value};
 use crate::{TimeRange, Timestamp};
 
@@ -365,7 +366,7 @@ fn bytes_of(value: &Value<'_>, field: &'static str) -> Result<Vec<u8>, FieldErro
 /// the reference implementations in Go, Python and JavaScript do: bundles made with `base64` of
 /// coreutils hold them.
 pub(crate) fn base64(text: &str) -> Option<Vec<u8>> {
-    if let Ok(bytes) = STANDARD.decode(text) {
+    if let Ok(bytes) = alphabet::STANDARD.decode(text) {
         return Some(bytes);
     }
     let whole: Cow<'_, str> = if text.contains(['\n', '\r']) {

@@ -35,22 +35,20 @@ impl CtEntry<'_> {
     }
 
     fn encode(&self, kind: u8, timestamp: u64, extensions: &[u8]) -> Option<Vec<u8>> {
-        let mut out = vec![0, kind];
+        let (Self::Certificate(body) | Self::Precertificate { tbs: body, .. }) = self;
+        // 47 bytes at most stand before the body, 2 before the extensions.
+        let mut out = Vec::with_capacity(body.len() + extensions.len() + 49);
+        out.extend([0, kind]);
         out.extend(timestamp.to_be_bytes());
-        let body = match self {
-            Self::Certificate(der) => {
-                out.extend([0, 0]);
-                der
-            }
+        match self {
+            Self::Certificate(_) => out.extend([0, 0]),
             Self::Precertificate {
-                issuer_key_hash,
-                tbs,
+                issuer_key_hash, ..
             } => {
                 out.extend([0, 1]);
                 out.extend(issuer_key_hash);
-                tbs
             }
-        };
+        }
         let length = u32::try_from(body.len()).ok()?.to_be_bytes();
         let [0, length @ ..] = length else {
             return None;

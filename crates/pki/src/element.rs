@@ -262,25 +262,31 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// The header of an element of this length: tag and shortest length.
-pub(crate) fn header(tag: u8, length: usize) -> Vec<u8> {
+/// Appends the header of an element of this length: tag and shortest length.
+fn push_header(out: &mut Vec<u8>, tag: u8, length: usize) {
     let octets = length.to_be_bytes();
     let significant = match octets.iter().position(|octet| *octet != 0) {
         Some(start) => octets.get(start..).unwrap_or_default(),
         None => &[],
     };
     match (significant, u8::try_from(significant.len())) {
-        ([], _) => vec![tag, 0],
-        ([short @ 0..=0x7f], _) => vec![tag, *short],
-        (long, count) => [&[tag, 0x80 | count.unwrap_or(8)], long].concat(),
+        ([], _) => out.extend([tag, 0]),
+        ([short @ 0..=0x7f], _) => out.extend([tag, *short]),
+        (long, count) => {
+            out.extend([tag, 0x80 | count.unwrap_or(8)]);
+            out.extend_from_slice(long);
+        }
     }
 }
+
+/// Tag, length of the length, and eight octets of length.
+const MAX_HEADER: usize = 10;
 
 /// Encodes an element whose contents are these parts, one after the other.
 pub(crate) fn encode<P: AsRef<[u8]>>(tag: u8, parts: &[P]) -> Vec<u8> {
     let length = parts.iter().map(|part| part.as_ref().len()).sum();
-    let mut out = header(tag, length);
-    out.reserve(length);
+    let mut out = Vec::with_capacity(length + MAX_HEADER);
+    push_header(&mut out, tag, length);
     for part in parts {
         out.extend_from_slice(part.as_ref());
     }

@@ -58,7 +58,6 @@ fn cut(tbs: &[u8], oid: &[u8]) -> Result<Vec<u8>, SpliceError> {
     let (head, explicit) = explicit;
     let sequence = Element::only(explicit.value, SEQUENCE)?;
 
-    let mut kept: Vec<&[u8]> = Vec::with_capacity(2);
     let mut cursor = sequence.inside();
     let mut found = None;
     while !cursor.is_empty() {
@@ -74,13 +73,12 @@ fn cut(tbs: &[u8], oid: &[u8]) -> Result<Vec<u8>, SpliceError> {
     let (before, extension) = found.ok_or(SpliceError::Missing)?;
     let (left, _) = sequence.value.split_at(sequence.value.len() - before.len());
     let (_, right) = before.split_at(extension.raw.len());
-    kept.extend([left, right]);
 
     if left.is_empty() && right.is_empty() {
         // An empty Extensions is not allowed (RFC 5280 §4.1): the field goes away.
         return Ok(element::encode(SEQUENCE, &[head]));
     }
-    let extensions = element::encode(context(3), &[element::encode(SEQUENCE, &kept)]);
+    let extensions = element::encode(context(3), &[element::encode(SEQUENCE, &[left, right])]);
     Ok(element::encode(SEQUENCE, &[head, &extensions]))
 }
 

@@ -1,6 +1,6 @@
 //! Hashes of the tree and the four proof checks (RFC 6962 §2.1, RFC 9162 §2.1.3.2 and §2.1.4.2).
 
-use waxseal_crypto::sha256;
+use waxseal_crypto::{sha256, sha256_of};
 
 /// A SHA-256 hash of a leaf or a node.
 pub type Hash = [u8; 32];
@@ -52,7 +52,7 @@ pub enum ProofError {
 
 /// The hash of an entry: SHA-256(0x00 ‖ entry).
 pub fn leaf_hash(entry: &[u8]) -> Hash {
-    sha256(&[&[0], entry].concat())
+    sha256_of(&[&[0], entry])
 }
 
 /// The hash of an inner node: SHA-256(0x01 ‖ left ‖ right).

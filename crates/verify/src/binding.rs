@@ -167,7 +167,7 @@ impl Binding<'_> {
             None => ("PUBLIC KEY", self.key.key.spki_der()),
         };
         // As most clients write it: then there is nothing to decode.
-        if Pem::new(label, der).encode().as_bytes() == pem {
+        if Pem::encode_block(label, der).as_bytes() == pem {
             return Ok(());
         }
         let blocks = std::str::from_utf8(pem)

@@ -93,11 +93,10 @@ fn check_proof(proof: &InclusionProof, body: &[u8]) -> Option<(u64, Hash)> {
     let index = u64::try_from(proof.log_index).ok()?;
     let tree_size = u64::try_from(proof.tree_size).ok()?;
     let root_hash: Hash = proof.root_hash.as_slice().try_into().ok()?;
-    let hashes = proof
-        .hashes
-        .iter()
-        .map(|hash| hash.as_slice().try_into().ok())
-        .collect::<Option<Vec<Hash>>>()?;
+    let mut hashes: Vec<Hash> = Vec::with_capacity(proof.hashes.len());
+    for hash in &proof.hashes {
+        hashes.push(hash.as_slice().try_into().ok()?);
+    }
     check_inclusion(&leaf_hash(body), index, tree_size, &hashes, &root_hash).ok()?;
     Some((tree_size, root_hash))
 }

@@ -227,16 +227,25 @@ impl<'a> Reader<'a> {
     /// Moves to the next quote, backslash or control character (or the end).
     fn skip_plain(&mut self) {
         let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
-        let (chunks, _) = rest.as_chunks::<8>();
-        let whole = chunks
+        // Wide steps through long base64, which the compiler makes vectors of; then narrow ones.
+        let (chunks, _) = rest.as_chunks::<64>();
+        let plain = |chunk: &&[u8; 64]| {
+            !chunk
+                .iter()
+                .fold(false, |any, byte| any | is_special(*byte))
+        };
+        let wide = chunks.iter().take_while(plain).count() * 64;
+        let (chunks, _) = rest.get(wide..).unwrap_or_default().as_chunks::<8>();
+        let narrow = chunks
             .iter()
             .take_while(|chunk| !has_special(u64::from_le_bytes(**chunk)))
             .count()
             * 8;
+        let whole = wide + narrow;
         let tail = rest.get(whole..).unwrap_or_default();
         let plain = tail
             .iter()
-            .position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f))
+            .position(|byte| is_special(*byte))
             .unwrap_or(tail.len());
         self.at += whole + plain;
     }
@@ -293,6 +302,11 @@ impl<'a> Reader<'a> {
         }
         Ok(code)
     }
+}
+
+/// Whether a byte ends the plain part of a string: a quote, a backslash or a control character.
+const fn is_special(byte: u8) -> bool {
+    (byte == b'"') | (byte == b'\\') | (byte < b' ')
 }
 
 /// Whether one of eight bytes is a quote, a backslash or a control character. May say yes for a

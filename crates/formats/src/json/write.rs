@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+
+use crate::alphabet::STANDARD;
 
 /// Writes one object: `object(|o| { o.text("a", "b"); })`.
 pub(crate) fn object(fill: impl FnOnce(&mut Writer)) -> String {
