@@ -27,6 +27,17 @@ pub(crate) enum Command {
     Log(LogArgs),
 }
 
+impl Command {
+    /// Whether programs read what it says.
+    pub(crate) const fn json(&self) -> bool {
+        match self {
+            Self::Up(_) => false,
+            Self::Broker(args) => args.json,
+            Self::Log(args) => args.json,
+        }
+    }
+}
+
 const EXAMPLES: &str = "\
 Examples:
   # see it sign and verify

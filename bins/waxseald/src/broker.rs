@@ -13,6 +13,7 @@ use waxseal_instance::{BROKER_AUDIT, CONFIG_FILE, DataDir, DataError, Flags, Par
 use waxseal_store_embedded::{AuditFile, IdentityStore};
 
 use crate::args::{BrokerArgs, BrokerCommand};
+use crate::refusal::Refusal;
 use crate::say::{self, Table};
 use crate::stores::{STATE, cannot_open};
 use crate::up::{config_at, world};
@@ -33,7 +34,7 @@ async fn operate(args: BrokerArgs) -> anyhow::Result<()> {
     };
     let done = match open(&args.data) {
         Ok(data) => administration(&data)?.carry_out(order).await?,
-        Err(Closed::NotThere(refusal)) => return Err(refusal),
+        Err(Closed::NotThere(refusal)) => return Err(refusal.into()),
         Err(Closed::Data(held @ DataError::InUse { .. })) => {
             match order_running(&args.data, &order).await? {
                 Some(done) => done,
@@ -67,13 +68,16 @@ fn order(command: &BrokerCommand) -> anyhow::Result<Option<Order>> {
             }
         }
         BrokerCommand::Unban { who } => Order::Unban { who: who.clone() },
+        BrokerCommand::Unlink { who } => Order::Unlink { who: who.clone() },
     }))
 }
 
 /// Prints what came of it.
 fn show(args: &BrokerArgs, done: OrderDone) -> anyhow::Result<()> {
     let who = match &args.command {
-        BrokerCommand::Ban { who, .. } | BrokerCommand::Unban { who } => who.as_str(),
+        BrokerCommand::Ban { who, .. }
+        | BrokerCommand::Unban { who }
+        | BrokerCommand::Unlink { who } => who.as_str(),
         _ => "",
     };
     match done {
@@ -87,6 +91,7 @@ fn show(args: &BrokerArgs, done: OrderDone) -> anyhow::Result<()> {
                     "TOKENS",
                     "PROVEN BY",
                     "ACCOUNT",
+                    "CONFIRMED UNTIL",
                     "",
                 ],
                 nothing: "nobody has logged in",
@@ -97,6 +102,7 @@ fn show(args: &BrokerArgs, done: OrderDone) -> anyhow::Result<()> {
                         user.tokens.to_string(),
                         user.connector_id.clone(),
                         user.id.clone(),
+                        user.confirmed_until.map(date).unwrap_or_default(),
                         (if user.banned { "banned" } else { "" }).to_owned(),
                     ]
                 },
@@ -140,8 +146,21 @@ fn show(args: &BrokerArgs, done: OrderDone) -> anyhow::Result<()> {
         ),
         OrderDone::Banned => say::done(args.json, &format!("{who} is banned")),
         OrderDone::Unbanned(lifted) => {
-            anyhow::ensure!(lifted, "{who} is not banned");
+            if !lifted {
+                let text = format!("{who} is not banned");
+                return Err(Refusal::new("not_banned", text).into());
+            }
             say::done(args.json, &format!("{who} may log in again"))
+        }
+        OrderDone::Unlinked(count) => {
+            if count == 0 {
+                let text = format!("{who}: no account there has confirmed an address");
+                return Err(Refusal::new("not_linked", text).into());
+            }
+            say::done(
+                args.json,
+                &format!("{count} accounts confirm their address anew"),
+            )
         }
         _ => anyhow::bail!(OrderError::NotAnAnswer),
     }
@@ -151,11 +170,13 @@ fn show(args: &BrokerArgs, done: OrderDone) -> anyhow::Result<()> {
 async fn check(args: &BrokerArgs, config: Option<&Path>) -> anyhow::Result<()> {
     let path = config.map_or_else(|| args.data.join(CONFIG_FILE), Path::to_path_buf);
     let settings = config_at(&path)?.settle(Flags::default())?;
-    anyhow::ensure!(
-        !settings.connectors.is_empty(),
-        "{} has no [[connectors]]: people log in by e-mail code alone",
-        path.display()
-    );
+    if settings.connectors.is_empty() {
+        let text = format!(
+            "{} has no [[connectors]]: people log in by e-mail code alone",
+            path.display()
+        );
+        return Err(Refusal::new("no_connectors", text).into());
+    }
     let world = world()?;
     let (mut checks, issuer) = (Vec::new(), settings.issuer());
     for connector in &settings.connectors {
@@ -172,17 +193,16 @@ async fn check(args: &BrokerArgs, config: Option<&Path>) -> anyhow::Result<()> {
     }
     say::checks(args.json, &checks)?;
     let failed = checks.iter().filter(|check| !check.passed()).count();
-    anyhow::ensure!(
-        failed == 0,
-        "at {failed} of {} providers nobody can log in",
-        checks.len()
-    );
+    if failed > 0 {
+        let text = format!("at {failed} of {} providers nobody can log in", checks.len());
+        return Err(Refusal::told("providers_fail", text).into());
+    }
     Ok(())
 }
 
 /// Why a directory was not opened.
 enum Closed {
-    NotThere(anyhow::Error),
+    NotThere(Refusal),
     Data(DataError),
 }
 
@@ -190,10 +210,11 @@ enum Closed {
 fn open(path: &Path) -> Result<DataDir, Closed> {
     let state = path.join("broker").join(STATE);
     if !state.exists() {
-        return Err(Closed::NotThere(anyhow::anyhow!(
+        let text = format!(
             "no instance has run on {}: --data names its directory",
             path.display()
-        )));
+        );
+        return Err(Closed::NotThere(Refusal::new("no_instance", text)));
     }
     DataDir::open(path).map_err(Closed::Data)
 }

@@ -14,6 +14,7 @@ use waxseal_instance::{
 };
 
 use crate::args::{LogArgs, LogCommand, RotateArgs};
+use crate::refusal::Refusal;
 use crate::stores::STATE;
 use crate::{say, stores, up};
 
@@ -45,11 +46,10 @@ pub(crate) async fn log(args: LogArgs) -> anyhow::Result<()> {
 /// The directory of an instance that is there: looking makes none.
 async fn open(args: &LogArgs) -> anyhow::Result<Opened> {
     let path = &args.data;
-    anyhow::ensure!(
-        path.join("keys").exists(),
-        "there is no instance in {}: choose another --data",
-        path.display()
-    );
+    if !path.join("keys").exists() {
+        let text = format!("there is no instance in {}: choose another --data", path.display());
+        return Err(Refusal::new("no_instance", text).into());
+    }
     let data = DataDir::open(path)?;
     let mut settings = up::settings_of(
         args.config.as_deref(),

@@ -4,6 +4,7 @@ mod args;
 mod broker;
 mod log;
 mod passphrase;
+mod refusal;
 mod say;
 mod stores;
 mod up;
@@ -15,16 +16,21 @@ use clap::Parser as _;
 use args::{Args, Command};
 
 fn main() -> ExitCode {
-    let command = Args::parse().command;
+    let command = match Args::try_parse() {
+        Ok(args) => args.command,
+        Err(error) => say::usage(&error),
+    };
+    let json = command.json();
     if let Err(error) = waxseal_serve::forbid_core_dumps() {
-        return say::failure(&anyhow::Error::new(error).context("core dumps cannot be forbidden"));
+        let error = anyhow::Error::new(error).context("core dumps cannot be forbidden");
+        return say::failure(&error, json);
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
     {
         Ok(runtime) => runtime,
-        Err(error) => return say::failure(&error.into()),
+        Err(error) => return say::failure(&error.into(), json),
     };
     let done = match command {
         Command::Up(up) => runtime.block_on(up::up(up)),
@@ -33,6 +39,6 @@ fn main() -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => say::failure(&error),
+        Err(error) => say::failure(&error, json),
     }
 }

@@ -11,6 +11,8 @@ use waxseal_identity_server::{CheckResult, ConnectorCheck};
 use waxseal_instance::{Commands, DemoStep, Group, Settings};
 use waxseal_verify::Verified;
 
+use crate::refusal;
+
 /// One line on stdout, at once. A reader that has gone is no reason to stop serving, so a failure
 /// means nothing.
 macro_rules! line {
@@ -20,13 +22,35 @@ macro_rules! line {
     }};
 }
 
-/// An error with its causes, and the exit code for it.
-pub(crate) fn failure(error: &anyhow::Error) -> ExitCode {
+/// An error with its causes, and the exit code for it. Programs get one line of JSON.
+pub(crate) fn failure(error: &anyhow::Error, json: bool) -> ExitCode {
+    if json && !refusal::is_told(error) {
+        let causes: Vec<_> = error.chain().skip(1).map(ToString::to_string).collect();
+        refused(refusal::code(error), &error.to_string(), &causes);
+        return ExitCode::FAILURE;
+    }
     eprintln!("error: {error}");
     for cause in error.chain().skip(1) {
         eprintln!("  because: {cause}");
     }
     ExitCode::FAILURE
+}
+
+/// A command line that cannot be followed, or a question about the program itself.
+pub(crate) fn usage(error: &clap::Error) -> ! {
+    if error.use_stderr() && std::env::args_os().any(|argument| argument == "--json") {
+        let text = error.to_string();
+        refused("usage", text.trim().trim_start_matches("error: "), &[]);
+    }
+    error.exit()
+}
+
+fn refused(code: &str, message: &str, causes: &[String]) {
+    let mut error = serde_json::json!({ "code": code, "message": message });
+    if !causes.is_empty() {
+        error["causes"] = causes.into();
+    }
+    line!("{}", serde_json::json!({ "ok": false, "error": error }));
 }
 
 /// The instance answers.

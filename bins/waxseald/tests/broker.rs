@@ -50,6 +50,17 @@ fn refused(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
+/// The code of a failure that a program reads.
+fn refused_json(output: &Output, exit: i32) -> String {
+    assert_eq!(output.status.code(), Some(exit));
+    let stdout = String::from_utf8(output.stdout.clone()).unwrap();
+    assert_eq!(stdout.lines().count(), 1, "{stdout}");
+    let object: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!(object["ok"], false);
+    assert!(!object["error"]["message"].as_str().unwrap().is_empty());
+    object["error"]["code"].as_str().unwrap().to_owned()
+}
+
 fn parsed(output: &Output) -> serde_json::Value {
     serde_json::from_str(&said(output)).unwrap()
 }
@@ -59,6 +70,14 @@ fn an_operator_looks_bans_and_lifts_the_ban() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
     assert!(refused(&broker(at, "users")).contains("no instance has run on data"));
+    assert_eq!(refused_json(&broker(at, "users --json"), 1), "no_instance");
+    assert_eq!(refused_json(&broker(at, "ban nobody --json"), 2), "usage");
+    let log = Command::new(WAXSEALD)
+        .current_dir(at)
+        .args(["log", "stats", "--json", "--data", "data"])
+        .output()
+        .unwrap();
+    assert_eq!(refused_json(&log, 1), "no_instance");
     assert!(!at.join("data").exists());
     let mut instance = start(at);
     // It runs: what is ordered is done by it.
@@ -75,6 +94,10 @@ fn an_operator_looks_bans_and_lifts_the_ban() {
     assert_eq!(said(&broker(at, "unban two@example.com")), again);
     let none = refused(&broker(at, "unban two@example.com"));
     assert!(none.contains("is not banned"), "{none}");
+    let none = broker(at, "unban two@example.com --json");
+    assert_eq!(refused_json(&none, 1), "not_banned");
+    let none = broker(at, "unlink you@example.com --json");
+    assert_eq!(refused_json(&none, 1), "not_linked");
     said(&broker(at, "ban three@example.com"));
     // SIGKILL: what was answered is on the disk.
     instance.kill().unwrap();
@@ -85,6 +108,7 @@ fn an_operator_looks_bans_and_lifts_the_ban() {
         let _held = waxseal_instance::DataDir::open(&at.join("data")).unwrap();
         let held = refused(&broker(at, "ban you@example.com"));
         assert!(held.contains("stop it first"), "{held}");
+        assert_eq!(refused_json(&broker(at, "bans --json"), 1), "in_use");
     }
     said(&broker(at, "unban three@example.com"));
     assert_eq!(said(&broker(at, "users --json")), users);

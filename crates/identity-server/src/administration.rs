@@ -1,5 +1,6 @@
 //! What an operator sees and does: accounts, log-ins under way, bans.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -7,9 +8,10 @@ use waxseal_crypto::{Clock, Time};
 
 use crate::account::{AccountId, AccountRecord, BanRecord, BanTarget, ban_spellings};
 use crate::audit::{AuditLog, Entry};
+use crate::connector::provider::link_of;
 use crate::login::LOGIN_LIFE;
-use crate::records::{Link, Login, NEVER, write};
-use crate::{Found, RecordKind, Store, StoreError, transact};
+use crate::records::{Arrived, Link, Login, NEVER, write};
+use crate::{Found, RecordKey, RecordKind, Store, StoreError, transact};
 
 mod order;
 
@@ -46,6 +48,10 @@ pub struct Account {
     pub tokens: u64,
     /// Whether a ban stands, of the account or of its address.
     pub banned: bool,
+    /// Seconds since the epoch until when the account stands for the address, because its holder
+    /// has confirmed it by a code; `None` where the provider, or a mail, proves it each time.
+    #[serde(default)]
+    pub confirmed_until: Option<i64>,
 }
 
 /// A log-in under way.
@@ -121,13 +127,21 @@ impl Administration {
         let targets = bans.iter().map(|ban| ban.target.to_ascii_lowercase());
         let targets: Vec<_> = targets.collect();
         let is_banned = |names: &[String]| names.iter().any(|name| targets.contains(name));
+        let mut links = BTreeMap::new();
+        for found in self.all(RecordKind::Link).await? {
+            if let Some(link) = self.link_in(&found) {
+                links.insert(found.key, link.ends());
+            }
+        }
         let mut accounts = Vec::new();
         for found in self.all(RecordKind::Account).await? {
             let Ok(record) = serde_json::from_slice::<AccountRecord>(&found.bytes) else {
                 continue;
             };
             let id = AccountId::of(&record.identity).as_str().to_owned();
+            let link = link_of(&record.identity.connector_id, &record.identity.user_id);
             accounts.push(Account {
+                confirmed_until: links.get(&link).copied(),
                 banned: is_banned(std::slice::from_ref(&id))
                     || is_banned(&ban_spellings(&record.identity.email)),
                 id,
@@ -240,7 +254,7 @@ impl Administration {
             let banned = address.as_str().to_ascii_lowercase();
             let is_of = |found: &str| ban_spellings(found).contains(&banned);
             self.end_sessions_of(is_of).await?;
-            self.forget_links_of(is_of).await?;
+            self.forget_links(|_, link| is_of(&link.email)).await?;
         }
         self.note("ban", Some(target));
         Ok(())
@@ -265,6 +279,49 @@ impl Administration {
         Ok(lifted)
     }
 
+    /// Takes from accounts the address that their holders have confirmed, so that the next log-in
+    /// asks for a code again: from the account of this id, or from all that stand for the address
+    /// in any spelling. How many there were.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn unlink(&self, target: &BanTarget) -> Result<u64, StoreError> {
+        let (mut of_account, mut of_address) = (None, None);
+        match target {
+            BanTarget::Account(id) => {
+                let users = self.users().await?;
+                let account = users.into_iter().find(|user| user.id == id.as_str());
+                of_account = account.map(|user| link_of(&user.connector_id, &user.user_id));
+            }
+            BanTarget::Address(address) => {
+                of_address = Some(address.as_str().to_ascii_lowercase());
+            }
+        }
+        let is_of_address = |email: &str| {
+            let spelling = of_address.as_ref();
+            spelling.is_some_and(|spelling| ban_spellings(email).contains(spelling))
+        };
+        // A log-in that has come from the provider carries the address already.
+        for found in self.all(RecordKind::Login).await? {
+            let login = serde_json::from_slice::<Login>(&found.bytes).ok();
+            let arrived = match login.and_then(|login| login.arrived) {
+                Some(Arrived::Proven(identity)) => identity,
+                _ => continue,
+            };
+            let link = link_of(&arrived.connector_id, &arrived.user_id);
+            if of_account == Some(link) || is_of_address(&arrived.email) {
+                self.remove(found).await?;
+            }
+        }
+        let forgotten = self
+            .forget_links(|key, link| of_account == Some(*key) || is_of_address(&link.email))
+            .await?;
+        if forgotten > 0 {
+            self.note("unlink", Some(target));
+        }
+        Ok(forgotten)
+    }
+
     async fn end_sessions_of(&self, is_of: impl Fn(&str) -> bool) -> Result<(), StoreError> {
         for found in self.all(RecordKind::Login).await? {
             let login = serde_json::from_slice::<Login>(&found.bytes).ok();
@@ -276,14 +333,26 @@ impl Administration {
         Ok(())
     }
 
-    async fn forget_links_of(&self, is_of: impl Fn(&str) -> bool) -> Result<(), StoreError> {
+    /// Forgets links; how many stood.
+    async fn forget_links(
+        &self,
+        is_of: impl Fn(&RecordKey, &Link) -> bool,
+    ) -> Result<u64, StoreError> {
+        let mut forgotten = 0;
         for found in self.all(RecordKind::Link).await? {
-            let link = serde_json::from_slice::<Link>(&found.bytes).ok();
-            if link.is_some_and(|link| is_of(&link.email)) {
+            let link = self.link_in(&found);
+            if link.is_some_and(|link| is_of(&found.key, &link)) {
                 self.remove(found).await?;
+                forgotten += 1;
             }
         }
-        Ok(())
+        Ok(forgotten)
+    }
+
+    /// A link that stands.
+    fn link_in(&self, found: &Found) -> Option<Link> {
+        let link = serde_json::from_slice::<Link>(&found.bytes).ok();
+        link.filter(|link| link.stands(self.clock.now()))
     }
 
     async fn remove(&self, found: Found) -> Result<(), StoreError> {

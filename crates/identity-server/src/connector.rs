@@ -3,7 +3,7 @@
 
 mod config;
 mod email;
-mod provider;
+pub(crate) mod provider;
 
 pub use config::{ConnectorConfig, ConnectorKind, UserinfoNames};
 

@@ -1,5 +1,7 @@
 //! What the store holds, as JSON of our own.
 
+use std::time::Duration;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use waxseal_crypto::Time;
@@ -74,6 +76,24 @@ pub(crate) struct AtProvider {
 pub(crate) struct Link {
     pub(crate) email: String,
     pub(crate) since: i64,
+}
+
+/// How long an account stands for the address that its holder has confirmed. Mailboxes change hands:
+/// who leaves a company keeps the account and loses the mailbox. One code a year asks little, and it
+/// bounds how long that goes unseen where nobody tells the operator.
+pub(crate) const LINK_LIFE: Duration = Duration::from_secs(365 * 24 * 3600);
+
+impl Link {
+    /// When it has to be confirmed anew, in seconds since the epoch.
+    pub(crate) fn ends(&self) -> i64 {
+        let life = i64::try_from(LINK_LIFE.as_secs()).unwrap_or(0);
+        self.since.saturating_add(life)
+    }
+
+    /// Whether it counts. The record itself may live longer: once they were for good.
+    pub(crate) fn stands(&self, now: Time) -> bool {
+        now.unix_seconds() < self.ends()
+    }
 }
 
 /// A device that waits for its person (RFC 8628).

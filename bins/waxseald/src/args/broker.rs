@@ -34,7 +34,7 @@ pub(crate) struct BrokerArgs {
     )]
     pub(crate) data: PathBuf,
 
-    /// Print JSON
+    /// Print JSON, also of a failure
     #[arg(long, global = true)]
     pub(crate) json: bool,
 }
@@ -69,6 +69,12 @@ pub(crate) enum BrokerCommand {
         /// Configuration [default: DIR/waxseald.toml]
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
+    },
+    /// Have an account confirm its address anew, by a code
+    Unlink {
+        /// An account's id as "users" lists it, or an address: all that stand for it
+        #[arg(value_name = "WHO", value_parser = BanTarget::parse)]
+        who: BanTarget,
     },
     /// Lift a ban
     Unban {

@@ -37,6 +37,11 @@ pub enum Order {
         /// Whom.
         who: BanTarget,
     },
+    /// [`Administration::unlink`].
+    Unlink {
+        /// Which account, or which address of any.
+        who: BanTarget,
+    },
 }
 
 /// What came of an order.
@@ -56,6 +61,8 @@ pub enum OrderDone {
     Banned,
     /// Whether there was a ban to lift.
     Unbanned(bool),
+    /// How many accounts stood for an address, and do no more.
+    Unlinked(u64),
 }
 
 /// Why an order came to nothing.
@@ -127,6 +134,7 @@ impl Administration {
                 OrderDone::Banned
             }
             Order::Unban { who } => OrderDone::Unbanned(self.unban(&who).await?),
+            Order::Unlink { who } => OrderDone::Unlinked(self.unlink(&who).await?),
         })
     }
 

@@ -15,7 +15,7 @@ use crate::limits::{
     FAILURES_PER_ADDRESS, FAILURES_PER_PEER, FAILURES_PER_SITE, peer_name, site_name,
 };
 use crate::login::{Answer, Outcome, answer_to, login_key, own};
-use crate::records::{Challenge, Link, LinkedAccount, Login, NEVER, Proven, read, write};
+use crate::records::{Challenge, Link, LinkedAccount, Login, Proven, read, write};
 use crate::secret::{Secret, same};
 use crate::service::{Fault, LoginEvent, Refusal, Service};
 use crate::{CodeMail, LoginCode, Slot, transact};
@@ -273,14 +273,14 @@ impl Attempt {
                 email: self.address,
             },
             Some(account) => {
-                // From now on the account stands for the address, until the operator forgets it.
+                // From now on the account stands for the address, until it is to be confirmed anew.
                 let email = self.address;
                 let since = now.unix_seconds();
                 let confirmed = Link {
                     email: email.clone(),
                     since,
                 };
-                write(link.first_mut(), &confirmed, NEVER);
+                write(link.first_mut(), &confirmed, confirmed.ends());
                 Proven {
                     user_id: account.user_id,
                     connector_id: account.connector_id,

@@ -29,7 +29,12 @@ fn visit_key(state: &str) -> RecordKey {
 
 /// The key of the address that an account stands for.
 pub(crate) fn link_key(account: &LinkedAccount) -> RecordKey {
-    let parts = [account.connector_id.as_bytes(), account.user_id.as_bytes()];
+    link_of(&account.connector_id, &account.user_id)
+}
+
+/// The same by the account's names.
+pub(crate) fn link_of(connector_id: &str, user_id: &str) -> RecordKey {
+    let parts = [connector_id.as_bytes(), user_id.as_bytes()];
     RecordKey::new(RecordKind::Link, &parts)
 }
 
@@ -226,11 +231,11 @@ impl Service {
 
     /// The address that an account has confirmed before.
     async fn linked(&self, account: &LinkedAccount) -> Result<Option<EmailAddress>, Refusal> {
-        let keys = vec![link_key(account)];
-        let found = transact(&*self.context.store, keys, self.now(), |slots| {
+        let (keys, now) = (vec![link_key(account)], self.now());
+        let found = transact(&*self.context.store, keys, now, |slots| {
             read::<Link>(slots.first())
         });
-        let link = found.await?;
+        let link = found.await?.filter(|link| link.stands(now));
         Ok(link.and_then(|link| EmailAddress::parse(&link.email).ok()))
     }
 

@@ -5,22 +5,26 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 use serde_json::json;
-use waxseal_crypto::Clock;
+use waxseal_crypto::{Clock, Time};
 use waxseal_identity_server::{
     Administration, BanTarget, Config, ConfigError, ConnectorKind, ExchangeIssuer, MailConfig,
     RecordKey, RecordKind, Store, transact,
 };
 
 use crate::device::{ask, on_the_way, poll};
-use crate::provider::{connector, of_kind, site, state_of, with};
+use crate::provider::{Provider, connector, of_kind, site, state_of, with};
 use crate::world::{Answer, Browser, Pkce, World, encode, outbox, post, smtp, world};
 
 const YOU: &str = "you@example.com";
 
-async fn ban(world: &World, target: &str) -> Administration {
+fn operator_of(world: &World) -> Administration {
     let store: Arc<dyn Store> = world.store.clone();
     let clock: Arc<dyn Clock> = world.clock.clone();
-    let operator = Administration::new(store, clock, world.audit.clone());
+    Administration::new(store, clock, world.audit.clone())
+}
+
+async fn ban(world: &World, target: &str) -> Administration {
+    let operator = operator_of(world);
     let target = BanTarget::parse(target).unwrap();
     operator.ban(&target, None, None).await.unwrap();
     operator
@@ -254,6 +258,99 @@ async fn a_link_outlives_the_ban_of_its_address() {
         "it has to be confirmed anew"
     );
     assert!(answer.header("location").contains("/auth/email"));
+}
+
+/// A site with an account at Facebook that has confirmed its address, and how it logs in next.
+async fn confirmed() -> (World, Arc<Provider>) {
+    let (world, provider) = site(&connector(ConnectorKind::Facebook)).await;
+    let mut browser = Browser::default();
+    let answer = browser.visit(&world, &provider, "facebook").await;
+    let request = answer.parameter("request").expect("to be confirmed");
+    let code = browser.prove(&world, &request, YOU).await;
+    let tokens = world.token(&Pkce::default().form(&code)).await;
+    assert_eq!(tokens.status, StatusCode::OK);
+    (world, provider)
+}
+
+/// Whether the account is asked for its address.
+async fn is_asked(world: &World, provider: &Arc<Provider>) -> bool {
+    let answer = Browser::default().visit(world, provider, "facebook").await;
+    let asked = answer.header("location").contains("/auth/email");
+    assert!(asked || answer.parameter("code").is_some(), "{answer:?}");
+    asked
+}
+
+const YEAR: i64 = 365 * 24 * 3600;
+
+/// Who leaves keeps the account and loses the mailbox.
+#[tokio::test]
+async fn a_confirmed_address_is_confirmed_anew_after_a_year() {
+    let (world, provider) = confirmed().await;
+    world.advance(YEAR - 1);
+    assert!(!is_asked(&world, &provider).await);
+    world.advance(1);
+    assert!(
+        is_asked(&world, &provider).await,
+        "using it prolongs nothing"
+    );
+}
+
+/// Before, links were for good: the record lives on, and counts for a year from when it was made.
+#[tokio::test]
+async fn a_link_for_good_is_confirmed_anew_after_a_year() {
+    let (world, provider) = confirmed().await;
+    let found = world
+        .store
+        .scan(RecordKind::Link, None, 10, world.clock.now())
+        .await
+        .unwrap();
+    let never = Time::from_unix(253_402_300_799).unwrap();
+    let keys = vec![found[0].key];
+    transact(&*world.store, keys, world.clock.now(), move |slots| {
+        slots[0].record.as_mut().unwrap().1 = never;
+    })
+    .await
+    .unwrap();
+    world.advance(YEAR - 1);
+    assert!(!is_asked(&world, &provider).await);
+    world.advance(1);
+    assert!(is_asked(&world, &provider).await);
+    let operator = operator_of(&world);
+    let users = operator.users().await.unwrap();
+    assert_eq!(users[0].confirmed_until, None);
+}
+
+#[tokio::test]
+async fn an_operator_unlinks_an_account_or_an_address() {
+    let (world, provider) = confirmed().await;
+    let operator = operator_of(&world);
+    let users = operator.users().await.unwrap();
+    let until = world.clock.now().unix_seconds() + YEAR;
+    assert_eq!(users[0].confirmed_until, Some(until));
+    let unlink = async |who: &str| {
+        let who = BanTarget::parse(who).unwrap();
+        operator.unlink(&who).await.unwrap()
+    };
+    assert_eq!(unlink("two@example.com").await, 0);
+    assert_eq!(unlink(&"0".repeat(32)).await, 0);
+    assert!(!is_asked(&world, &provider).await);
+    assert_eq!(unlink("YOU@example.com").await, 1);
+    assert_eq!(unlink("YOU@example.com").await, 0);
+    assert!(is_asked(&world, &provider).await);
+
+    let (world, provider) = confirmed().await;
+    let operator = operator_of(&world);
+    let users = operator.users().await.unwrap();
+    let id = BanTarget::parse(&users[0].id).unwrap();
+    assert_eq!(operator.unlink(&id).await.unwrap(), 1);
+    assert!(is_asked(&world, &provider).await);
+    let lines = world.audit.lines.lock().unwrap();
+    assert!(
+        lines
+            .last()
+            .is_some_and(|line| !line.contains("example.com"))
+    );
+    assert!(lines.iter().any(|line| line.contains("\"unlink\"")));
 }
 
 const GOOGLE: &str = "https://accounts.google.com";
