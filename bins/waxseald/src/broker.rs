@@ -194,7 +194,10 @@ async fn check(args: &BrokerArgs, config: Option<&Path>) -> anyhow::Result<()> {
     say::checks(args.json, &checks)?;
     let failed = checks.iter().filter(|check| !check.passed()).count();
     if failed > 0 {
-        let text = format!("at {failed} of {} providers nobody can log in", checks.len());
+        let text = format!(
+            "at {failed} of {} providers nobody can log in",
+            checks.len()
+        );
         return Err(Refusal::told("providers_fail", text).into());
     }
     Ok(())

@@ -47,7 +47,10 @@ pub(crate) async fn log(args: LogArgs) -> anyhow::Result<()> {
 async fn open(args: &LogArgs) -> anyhow::Result<Opened> {
     let path = &args.data;
     if !path.join("keys").exists() {
-        let text = format!("there is no instance in {}: choose another --data", path.display());
+        let text = format!(
+            "there is no instance in {}: choose another --data",
+            path.display()
+        );
         return Err(Refusal::new("no_instance", text).into());
     }
     let data = DataDir::open(path)?;

@@ -46,9 +46,11 @@ pub(crate) fn usage(error: &clap::Error) -> ! {
 }
 
 fn refused(code: &str, message: &str, causes: &[String]) {
-    let mut error = serde_json::json!({ "code": code, "message": message });
+    let mut error = serde_json::Map::new();
+    error.insert("code".to_owned(), code.into());
+    error.insert("message".to_owned(), message.into());
     if !causes.is_empty() {
-        error["causes"] = causes.into();
+        error.insert("causes".to_owned(), causes.into());
     }
     line!("{}", serde_json::json!({ "ok": false, "error": error }));
 }

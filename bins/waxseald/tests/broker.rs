@@ -1,6 +1,10 @@
 //! `waxseald broker` as a process, on what an instance has left.
 #![cfg(unix)]
-#![allow(clippy::unwrap_used, reason = "what cannot be started ends the test")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "what cannot be started, or is absent, ends the test"
+)]
 
 use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
