@@ -31,6 +31,13 @@ const OVER_DIGESTS: &[&str] = &[
 /// Key details that sign an envelope only: they need the whole message (S-09).
 const OVER_MESSAGES: &[&str] = &["PKIX_ED25519", "ML_DSA_44", "ML_DSA_65", "ML_DSA_87"];
 
+/// Bytes that verifications of one envelope may hash in all: the longest envelope with a dozen
+/// signatures and keys that need the whole of it.
+const MAX_HASHED: usize = 48 << 20;
+
+/// Bytes that are hashed in the time of one verification on P-256; SHA-512 makes some 600 MB/s.
+const HASHED_PER_UNIT: usize = 24 << 10;
+
 /// Why a request to the artifact log is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -74,6 +81,14 @@ pub enum RequestError {
     /// An envelope without a verifier.
     #[error("the envelope has no verifier")]
     NoVerifier,
+    /// Keys that need the whole message would have to read too much of it.
+    #[error("{count} verifications of a message of {length} bytes are too much work")]
+    TooMuchToHash {
+        /// How often it would be read.
+        count: usize,
+        /// Its length.
+        length: usize,
+    },
     /// A signature does not verify.
     #[error("signature {position} does not verify: {source}")]
     Signature {
@@ -109,6 +124,7 @@ impl RequestError {
             Self::DigestLength { .. } => ("DIGEST_LENGTH", Some("digest")),
             Self::NoSignature => ("NO_SIGNATURE", Some("signatures")),
             Self::NoVerifier => ("NO_VERIFIER", Some("verifiers")),
+            Self::TooMuchToHash { .. } => ("TOO_MUCH_TO_HASH", Some("envelope")),
             Self::Signature { .. } => ("BAD_SIGNATURE", Some("signature")),
             Self::EntryTooLong { .. } => ("ENTRY_TOO_LONG", None),
         };
@@ -120,7 +136,7 @@ impl RequestError {
         };
         Refusal {
             kind: match self {
-                Self::EntryTooLong { .. } => RefusalKind::TooLarge,
+                Self::EntryTooLong { .. } | Self::TooMuchToHash { .. } => RefusalKind::TooLarge,
                 _ => RefusalKind::Invalid,
             },
             reason,
@@ -222,13 +238,40 @@ impl CheckedDsse {
             .iter()
             .map(|verifier| read_verifier(verifier, true))
             .collect::<Result<_, _>>()?;
-        Ok(Self { request, keys })
+        let checked = Self { request, keys };
+        let (count, length) = (checked.readings(), checked.length());
+        if count.saturating_mul(length) > MAX_HASHED {
+            return Err(RequestError::TooMuchToHash { count, length });
+        }
+        Ok(checked)
+    }
+
+    /// How often the message is read, if every verifier is tried on every signature: once for each
+    /// hash that is signed, and every time for keys that need the whole of it.
+    fn readings(&self) -> usize {
+        let whole = |(_, algorithm): &&(_, SignatureAlgorithm)| algorithm.prehash().is_none();
+        let tries = self.keys.iter().filter(whole).count();
+        self.hashes().len() + tries * self.request.envelope.signatures.len()
+    }
+
+    fn length(&self) -> usize {
+        self.request.envelope.payload.len()
+    }
+
+    fn hashes(&self) -> Vec<HashAlgorithm> {
+        let mut hashes = Vec::new();
+        for hash in self.keys.iter().filter_map(|(_, used)| used.prehash()) {
+            if !hashes.contains(&hash) {
+                hashes.push(hash);
+            }
+        }
+        hashes
     }
 
     /// What the verifications cost, if every verifier is tried on every signature.
     pub(super) fn cost(&self) -> u32 {
         let signatures = &self.request.envelope.signatures;
-        signatures
+        let keys: u32 = signatures
             .iter()
             .flat_map(|signature| {
                 let length = signature.sig.len();
@@ -236,7 +279,9 @@ impl CheckedDsse {
                     .iter()
                     .map(move |(_, algorithm)| cost_of(*algorithm, length))
             })
-            .sum()
+            .sum();
+        let hashed = self.readings().saturating_mul(self.length()) / HASHED_PER_UNIT;
+        keys.saturating_add(u32::try_from(hashed).unwrap_or(u32::MAX))
     }
 
     /// Every signature must verify with one of the verifiers, the first in their order that does
@@ -244,14 +289,23 @@ impl CheckedDsse {
     pub(super) fn verify(&self, provider: CryptoProvider) -> Result<DsseV002, RequestError> {
         let envelope = &self.request.envelope;
         let message = envelope.pae();
+        // Up to a hundred verifications share the few hashes of a message of some MiB.
+        let hashes = self.hashes().into_iter();
+        let digests: Vec<_> = hashes
+            .map(|hash| (hash, Digest::of(hash, &message)))
+            .collect();
+        let input = |algorithm: SignatureAlgorithm| {
+            let prehash = algorithm.prehash();
+            let digest = digests.iter().find(|(hash, _)| Some(*hash) == prehash);
+            digest.map_or(Input::Message(&message), |(_, made)| Input::Prehash(made))
+        };
         let mut signatures = Vec::new();
         for (position, signature) in envelope.signatures.iter().enumerate() {
             let mut failure = SignatureError::Invalid;
             let verifiers = self.keys.iter().zip(&self.request.verifiers);
             let verified = verifiers.into_iter().find(|((key, algorithm), _)| {
-                let input = Input::Message(&message);
                 provider
-                    .verify(key, *algorithm, input, &signature.sig)
+                    .verify(key, *algorithm, input(*algorithm), &signature.sig)
                     .map_err(|error| failure = error)
                     .is_ok()
             });

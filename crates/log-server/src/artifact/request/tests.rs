@@ -232,6 +232,34 @@ fn costs_are_counted_before_anything_is_verified() {
     assert_eq!(CheckedDsse::new(request).unwrap().cost(), 4);
 }
 
+/// A request of 4 MiB may not cost a second of hashing, priced as a hundred signatures.
+#[test]
+fn too_much_to_hash() {
+    let mut request = dsse();
+    request.envelope.payload = vec![7; 3 << 20];
+    // One hash, however many keys.
+    let cost = CheckedDsse::new(request.clone()).unwrap().cost();
+    assert_eq!(cost, 1 + 128);
+    for _ in 1..10 {
+        let signature = request.envelope.signatures[0].clone();
+        request.envelope.signatures.push(signature);
+        request.verifiers.push(request.verifiers[0].clone());
+    }
+    let cost = CheckedDsse::new(request.clone()).unwrap().cost();
+    assert_eq!(cost, 100 + 128);
+    let ed25519 = signer(SignatureAlgorithm::Ed25519);
+    let key = VerifierKey::PublicKey(ed25519.public_key().spki_der().to_vec());
+    request.verifiers[0] = verifier(key.clone(), "PKIX_ED25519");
+    assert!(CheckedDsse::new(request.clone()).is_ok());
+    request.verifiers[1] = verifier(key, "PKIX_ED25519");
+    let expected = RequestError::TooMuchToHash {
+        count: 21,
+        length: 3 << 20,
+    };
+    check_dsse(request, &expected);
+    assert_eq!(expected.refusal("dsse").kind, RefusalKind::TooLarge);
+}
+
 #[test]
 fn dsse_not_taken() {
     let log = crate::ArtifactLog::new(provider()).without_dsse();
