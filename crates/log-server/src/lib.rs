@@ -57,6 +57,7 @@ mod batch;
 mod batch_proofs;
 mod config;
 mod ct;
+mod gate;
 mod history;
 mod http;
 mod integrate;

@@ -6,6 +6,7 @@ use waxseal_serve::BoxError;
 use waxseal_tlog::{ConsistencyProof, Hash, InclusionProof};
 
 use crate::append::Sequenced;
+use crate::gate::Gate;
 use crate::personality::Prover;
 use crate::service::{Client, Service};
 use crate::shared::{ReadError, off_thread};
@@ -35,6 +36,10 @@ pub(crate) struct Consistency {
 impl Service {
     /// An entry under a published checkpoint, with its proof; `None` if that does not cover it.
     pub(crate) async fn entry(&self, index: u64) -> Result<Option<Logged>, ReadError> {
+        self.entry_through(&self.reads, index).await
+    }
+
+    async fn entry_through(&self, gate: &Gate, index: u64) -> Result<Option<Logged>, ReadError> {
         // One with its cosignatures, if it covers the entry.
         let mut published = self.shown();
         if index >= published.tree_size {
@@ -43,6 +48,7 @@ impl Service {
         if index >= published.tree_size {
             return Ok(None);
         }
+        let _pass = gate.pass().await?;
         let shared = Arc::clone(&self.shared);
         let tree_size = published.tree_size;
         let read = off_thread(async move {
@@ -100,7 +106,8 @@ impl Service {
         let ledger = Arc::clone(&self.shared.ledger);
         let found = off_thread(async move { ledger.find(&[key]).await }).await;
         let index = found.ok()?.ok()?.into_iter().flatten().next()?;
-        let mut logged = self.entry(index).await.ok()??;
+        let entry = self.entry_through(&self.own_reads, index).await;
+        let mut logged = entry.ok()??;
         logged.wants_entry = client.wants_entry;
         submission.is_stored_as(logged.stored()).then_some(logged)
     }
@@ -114,6 +121,7 @@ impl Service {
         if old_size > new_size || new_size > self.published().tree_size {
             return Ok(None);
         }
+        let _pass = self.reads.pass().await?;
         let shared = Arc::clone(&self.shared);
         let made = off_thread(async move {
             Ok(Some(Consistency {

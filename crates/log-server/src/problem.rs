@@ -127,6 +127,9 @@ pub(crate) fn duplicate(index: u64) -> Response {
 }
 
 pub(crate) fn read(error: ReadError) -> Response {
+    if matches!(error, ReadError::Busy) {
+        return overloaded(BUSY);
+    }
     Problem::fault("CANNOT_READ", error).into_response()
 }
 

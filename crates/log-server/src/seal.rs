@@ -237,6 +237,6 @@ fn unread(error: ReadError) -> SealError {
         ReadError::Damaged { .. } | ReadError::Impossible(_) => {
             SealError::Contradiction(error.into())
         }
-        ReadError::Store(_) => SealError::Store(error.into()),
+        ReadError::Store(_) | ReadError::Busy => SealError::Store(error.into()),
     }
 }

@@ -11,6 +11,7 @@ use waxseal_tlog::{Tile, TilePath};
 
 use crate::admission::{Admission, OverShare};
 use crate::append::{Pending, Sequenced};
+use crate::gate::Gate;
 use crate::metrics::{Metrics, Outcome};
 use crate::personality::CheckError;
 use crate::sequencer::MAX_BATCH;
@@ -32,6 +33,9 @@ pub(crate) struct Service {
     arrivals: mpsc::Sender<Pending>,
     pub(crate) admission: Arc<Admission>,
     pub(crate) metrics: Metrics,
+    pub(crate) reads: Gate,
+    /// Reads that decide whether a submission is a duplicate do not wait for everybody else's.
+    pub(crate) own_reads: Gate,
 }
 
 /// Why a submission has no answer.
@@ -63,6 +67,8 @@ impl Service {
             shared,
             arrivals,
             admission: Arc::new(Admission::new(cores)),
+            reads: Gate::new(cores),
+            own_reads: Gate::new(cores),
             metrics,
         }
     }
@@ -229,6 +235,7 @@ impl Service {
         if let Some(hashes) = self.shared.tree().tile(tile) {
             return Ok(Some(Tile::encode(&hashes)));
         }
+        let _pass = self.reads.pass().await?;
         let hashes = off_thread(async move { shared.tile(tile).await })
             .await
             .map_err(ReadError::Store)??;
@@ -246,6 +253,7 @@ impl Service {
             return Ok(None);
         }
         let shared = Arc::clone(&self.shared);
+        let _pass = self.reads.pass().await?;
         let bundle = off_thread(async move {
             let name = ObjectName::Tile(shared.bundle_path(index, width));
             let is_sealed = index < shared.sealed.load(Ordering::Acquire) / 256;

@@ -72,6 +72,9 @@ pub enum ReadError {
         /// Which object.
         name: ObjectName,
     },
+    /// Too many look something up just now.
+    #[error("too many look something up just now")]
+    Busy,
     /// There is no such proof.
     #[error(transparent)]
     Impossible(ProofError),

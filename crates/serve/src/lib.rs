@@ -5,8 +5,9 @@
 //! refusals, faults, health and metrics are told.
 //!
 //! **In scope.** [`Listen`] and [`serve`]; [`Chassis`], the rules around a merged router;
-//! [`accepting`], the rules of one route; [`Problem`]; [`Health`]; [`Meter`]; [`telemetry`];
-//! [`Shutdown`] and [`Fatal`]; [`forbid_core_dumps`].
+//! [`accepting`], the rules of one route; [`Budget`], what clients may hold of the memory;
+//! [`Problem`]; [`Health`]; [`Meter`]; [`telemetry`]; [`Shutdown`] and [`Fatal`];
+//! [`forbid_core_dumps`].
 //!
 //! **Out of scope.** Routes and their meaning: each server brings its own router. Several routers
 //! are merged first and wrapped once, so that one process serves them at one origin. Certificates
@@ -33,6 +34,7 @@
 //! value, a query or a body. It does not know who the client is: authentication is the route's.
 
 mod accept;
+mod budget;
 mod causes;
 mod chassis;
 mod connection;
@@ -50,6 +52,7 @@ mod telemetry;
 mod tls;
 
 pub use accept::{Accepts, BODY_GRACE, BODY_MIN_RATE, BODY_TOTAL, accepting};
+pub use budget::{Budget, Lease, Taken, client_of, told_apart};
 pub use causes::causes;
 pub use chassis::{Chassis, RequestId, UNDECLARED_BODY};
 pub use core_dump::forbid_core_dumps;

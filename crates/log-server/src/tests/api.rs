@@ -669,6 +669,69 @@ async fn one_client_does_not_take_the_queue_from_the_others() {
     }
 }
 
+/// Sixteen requests that announce four MiB each, and never send one of them, were all that the log
+/// would take in.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s_51_bodies_that_are_only_announced_shut_nobody_out() {
+    let served = serve(artifact_rig()).await;
+    let mut slow = Vec::new();
+    for _ in 0..64 {
+        let never = futures_util::stream::pending::<Result<bytes::Bytes, std::io::Error>>();
+        let request = Request::post(ENTRIES)
+            .header("content-type", "application/json")
+            .header("content-length", 4 << 20)
+            .body(Body::from_stream(never))
+            .unwrap();
+        let router = served.router.clone();
+        slow.push(tokio::spawn(tower::ServiceExt::oneshot(router, request)));
+    }
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let reply = served
+        .create(&hashed_rekord(&*p256(), P256, b"artifact"))
+        .await;
+    assert_eq!(reply.status, StatusCode::CREATED);
+    for one in slow {
+        one.abort();
+    }
+    served.stop().await.unwrap();
+}
+
+/// A client that asks for a large bundle on many streams, and takes nothing, does not get them all
+/// into memory; and whoever comes from elsewhere is answered meanwhile.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s_51_answers_that_nobody_takes_are_bounded() {
+    let served = serve(Rig::new()).await;
+    let longest = "x".repeat(60_000);
+    let posts = (0..256).map(|n| served.post("/add", format!("{n} {longest}")));
+    for reply in futures_util::future::join_all(posts).await {
+        assert_eq!(reply.status, StatusCode::CREATED);
+    }
+    served.log.flush().await;
+    let ask = async |last: u8| {
+        let address = SocketAddr::from(([192, 0, 2, last], 7));
+        let request = Request::get("/tile/entries/000").extension(ConnectInfo(address));
+        let request = request.body(Body::empty()).unwrap();
+        let router = served.router.clone();
+        tower::ServiceExt::oneshot(router, request).await.unwrap()
+    };
+    let mut untaken = Vec::new();
+    let refused = loop {
+        let response = ask(1).await;
+        if response.status() != StatusCode::OK {
+            break response;
+        }
+        untaken.push(response);
+        assert!(untaken.len() < 20, "15 MB each");
+    };
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(refused.headers()["retry-after"], "1");
+    assert!(untaken.len() > 2);
+    assert_eq!(ask(2).await.status(), StatusCode::OK);
+    untaken.clear();
+    assert_eq!(ask(1).await.status(), StatusCode::OK);
+    served.stop().await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_kept_beside_a_leaf_is_there_for_the_answer() {
     let served = serve(Rig::new()).await;
