@@ -46,17 +46,15 @@ mod message;
 mod service;
 mod status;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state, map_response};
 use axum::response::{IntoResponse as _, Response};
-use tokio::sync::Semaphore;
 use tonic::server::NamedService;
 use tonic_health::pb::health_server::HealthServer;
-use waxseal_serve::Health;
+use waxseal_serve::{Budget, Health, client_of};
 
 use generated::dev::sigstore::rekor::v2::rekor_server::RekorServer;
 use service::Rekor;
@@ -69,8 +67,14 @@ pub use generated::{dev, google, io};
 pub const MAX_MESSAGE: usize = 512 << 10;
 
 /// Calls of the log's service at one time; with [`MAX_MESSAGE`] it bounds the memory that messages
-/// take before the log counts them.
+/// take before the log counts them. No client has more of them than are left for the others.
 const MAX_CALLS: usize = 256;
+
+/// What a call counts as that is answered with a bundle: some 800 KiB, and 16 MiB at most.
+const READ: usize = 8;
+
+/// The longest question to health and reflection: names.
+const MAX_QUESTION: usize = 4 << 10;
 
 /// From a call's head to its answer: the log's own deadline, and as long for the message.
 const CALL_LIMIT: Duration = Duration::from_secs(60);
@@ -86,12 +90,13 @@ pub fn with_grpc(log: Router, health: Health) -> Router {
     let rekor = RekorServer::new(Rekor::new(log.clone()))
         .max_decoding_message_size(MAX_MESSAGE)
         .max_encoding_message_size(MAX_ANSWER);
-    let calls = Arc::new(Semaphore::new(MAX_CALLS));
+    let calls = Budget::new(MAX_CALLS);
     let rekor = Router::new()
         .route_service(&path_of(&rekor), rekor)
         .layer(map_response(async |response| status::announced(response)))
         .layer(from_fn_with_state(calls, bounded));
     let health = HealthServer::new(health::Probes::new(health));
+    let health = health.max_decoding_message_size(MAX_QUESTION);
     let (v1, v1alpha) = reflection();
     log.merge(rekor)
         .route_service(&path_of(&health), health)
@@ -113,20 +118,27 @@ fn reflection() -> (Router, Router) {
             .register_encoded_file_descriptor_set(DESCRIPTORS)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
+    // These are streams that a client may hold open; what it has sent of a message is kept.
     let v1 = builder().build_v1().expect("descriptors");
+    let v1 = v1.max_decoding_message_size(MAX_QUESTION);
     let v1alpha = builder().build_v1alpha().expect("descriptors");
+    let v1alpha = v1alpha.max_decoding_message_size(MAX_QUESTION);
     (
         Router::new().route_service(&path_of(&v1), v1),
         Router::new().route_service(&path_of(&v1alpha), v1alpha),
     )
 }
 
-async fn bounded(State(calls): State<Arc<Semaphore>>, request: Request, next: Next) -> Response {
+/// A call counts until the last byte of its answer is sent.
+async fn bounded(State(calls): State<Budget>, request: Request, next: Next) -> Response {
     let refused = |status: tonic::Status| status.into_http::<axum::body::Body>().into_response();
-    let Ok(_permit) = calls.try_acquire() else {
+    let is_read = !request.uri().path().ends_with("/CreateEntry");
+    let units = if is_read { READ } else { 1 };
+    let Some(lease) = calls.lease(client_of(request.extensions()), units) else {
         return refused(status::overloaded());
     };
-    tokio::time::timeout(CALL_LIMIT, next.run(request))
+    let response = tokio::time::timeout(CALL_LIMIT, next.run(request))
         .await
-        .unwrap_or_else(|_| refused(tonic::Status::deadline_exceeded("the call took too long")))
+        .unwrap_or_else(|_| refused(tonic::Status::deadline_exceeded("the call took too long")));
+    response.map(|body| lease.hold(body))
 }

@@ -401,3 +401,62 @@ async fn one_port_speaks_grpc_and_http() {
     stage.shutdown.trigger();
     serving.await.unwrap().unwrap();
 }
+
+/// A call of which only the beginning ever comes.
+fn endless(path: &str, begun: &'static [u8], client: u8) -> axum::http::Request<axum::body::Body> {
+    use futures_util::StreamExt as _;
+    let begun = futures_util::stream::iter([Ok::<_, std::io::Error>(begun)]);
+    let body = begun.chain(futures_util::stream::pending());
+    let peer = std::net::SocketAddr::from(([192, 0, 2, client], 7));
+    axum::http::Request::post(path)
+        .header("content-type", "application/grpc")
+        .header("te", "trailers")
+        .extension(axum::extract::ConnectInfo(peer))
+        .body(axum::body::Body::from_stream(body))
+        .unwrap()
+}
+
+/// Two connections of one client had all calls, for a minute each.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s_51_calls_that_never_end_shut_nobody_else_out() {
+    use tower::ServiceExt as _;
+    let stage = Stage::new(false).await;
+    let path = "/dev.sigstore.rekor.v2.Rekor/CreateEntry";
+    let mut slow = Vec::new();
+    for _ in 0..300 {
+        let call = stage.router.clone().oneshot(endless(path, b"\0", 1));
+        slow.push(tokio::spawn(call));
+    }
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    let open = slow.iter().filter(|call| !call.is_finished()).count();
+    assert_eq!(open, 128);
+    let entry = stage.client().create_entry(hashed_rekord(b"one")).await;
+    stage.check(entry.unwrap().get_ref(), 1);
+    for call in slow {
+        call.abort();
+    }
+    stage.shutdown.trigger();
+}
+
+/// What is sent of a message is kept until its end comes: on every stream of a connection.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s_51_long_questions_are_refused_by_their_first_bytes() {
+    use tower::ServiceExt as _;
+    let stage = Stage::new(false).await;
+    for path in [
+        "/grpc.health.v1.Health/Check",
+        "/grpc.health.v1.Health/Watch",
+        "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+        "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
+    ] {
+        // 1 MiB is announced, and does not come.
+        let call = endless(path, &[0, 0, 0x10, 0, 0], 1);
+        let answered = async {
+            let response = stage.router.clone().oneshot(call).await.unwrap();
+            axum::body::to_bytes(response.into_body(), 1 << 20).await
+        };
+        let answered = tokio::time::timeout(std::time::Duration::from_secs(5), answered);
+        assert!(answered.await.is_ok(), "{path}");
+    }
+    stage.shutdown.trigger();
+}
