@@ -1,17 +1,32 @@
 //! Where a log is read: a directory, or a URL.
 
 use std::io::{self, Read as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use waxseal_tlog::{MAX_ENTRY_BYTES, TilePath};
 use waxseal_transport::{Request, Retry, Url, send_retrying};
 use waxseal_transport_reqwest::ReqwestTransport;
 
 use crate::outcome::{Class, Failure};
 
-/// The largest file that is read: 256 entries of the largest size that a bundle can hold take
-/// 16 MiB, and data tiles hold chains beside.
+/// The largest data tile that is read: they hold certificates, and their chains' hashes.
 const MAX_FILE: usize = 64 << 20;
+
+/// The longest checkpoint with all its cosignatures, and the longest certificate.
+const MAX_SMALL: usize = 1 << 20;
+
+/// The largest that a file of that name can be: many are read at once, and a log that lies is not to
+/// fill the memory with them.
+fn limit_of(name: &str) -> usize {
+    match TilePath::parse(name) {
+        // A little more than it can be: what is too long is told as malformed.
+        Ok(TilePath::Tile(_)) => 16 << 10,
+        Ok(TilePath::Entries { width, .. }) => usize::from(width) * (8 + MAX_ENTRY_BYTES),
+        Ok(_) => MAX_FILE,
+        Err(_) => MAX_SMALL,
+    }
+}
 
 /// A log's files.
 #[derive(Clone)]
@@ -46,24 +61,25 @@ impl Source {
     /// # Errors
     /// [`Class::Unavailable`] if that cannot be told.
     pub(crate) async fn read(&self, name: String) -> Result<Option<Vec<u8>>, Failure> {
+        let limit = limit_of(&name);
         match self {
             Self::Directory(root) => {
                 let path = root.join(&name);
-                let read = tokio::task::spawn_blocking(move || read_file(&path)).await;
+                let read = tokio::task::spawn_blocking(move || read_file(&path, limit)).await;
                 let read = read.map_err(io::Error::other).flatten();
                 read.map_err(|error| failed(&name, &error))
             }
             Self::Url(base, transport) => {
                 let url = base.join(&name).map_err(|error| failed(&name, &error))?;
                 // Some hosts keep bundles in gzip, and tell them so (C2SP tlog-tiles).
-                let request = Request::get(url).with_max_response(MAX_FILE).taking_gzip();
+                let request = Request::get(url).with_max_response(limit).taking_gzip();
                 // The same bits for everybody: one reader is no herd.
                 let retry = Retry::idempotent(0);
                 let sent = send_retrying(transport.as_ref(), request, &retry).await;
                 let response = sent.map_err(|error| failed(&name, &error))?;
                 match response.status {
                     200 => {
-                        let plain = response.into_plain(MAX_FILE);
+                        let plain = response.into_plain(limit);
                         plain.map(Some).map_err(|error| failed(&name, &error))
                     }
                     404 | 410 => Ok(None),
@@ -74,15 +90,21 @@ impl Source {
     }
 }
 
-fn read_file(path: &std::path::Path) -> io::Result<Option<Vec<u8>>> {
-    let file = match std::fs::File::open(path) {
-        Ok(file) => file,
+fn read_file(path: &Path, limit: usize) -> io::Result<Option<Vec<u8>>> {
+    match std::fs::metadata(path) {
+        Ok(found) if found.is_file() => {}
+        // To open a pipe would wait for whoever writes to it.
+        Ok(_) => return Err(io::Error::other("not a regular file")),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
-    };
-    let limit = u64::try_from(MAX_FILE).unwrap_or(u64::MAX);
+    }
+    let more = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
     let mut bytes = Vec::new();
-    file.take(limit).read_to_end(&mut bytes)?;
+    let file = std::fs::File::open(path)?;
+    file.take(more).read_to_end(&mut bytes)?;
+    if bytes.len() > limit {
+        return Err(io::Error::other(format!("longer than {limit} bytes")));
+    }
     Ok(Some(bytes))
 }
 
@@ -93,4 +115,42 @@ fn failed(name: &str, error: &dyn std::error::Error) -> Failure {
 fn unavailable(name: &str) -> Failure {
     let message = format!("{name} could not be read");
     Failure::new(Class::Unavailable, "log-unreadable", message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_file_is_longer_than_its_name_says() {
+        for (name, limit) in [
+            ("tile/0/000", 16 << 10),
+            ("tile/3/x001/067.p/3", 16 << 10),
+            ("tile/entries/000.p/2", 2 * 65_543),
+            ("tile/data/000", MAX_FILE),
+            ("checkpoint", MAX_SMALL),
+            ("issuer/00", MAX_SMALL),
+        ] {
+            assert_eq!(limit_of(name), limit, "{name}");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        std::fs::write(&path, b"four").unwrap();
+        assert_eq!(read_file(&path, 4).unwrap().unwrap(), b"four");
+        assert!(read_file(&path, 3).is_err());
+        assert!(read_file(folder.path(), 3).is_err());
+        assert!(read_file(&folder.path().join("none"), 3).unwrap().is_none());
+    }
+
+    /// A log that was unpacked from an archive may have anything in it.
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("checkpoint");
+        let made = std::process::Command::new("mkfifo").arg(&path).status();
+        if made.is_ok_and(|status| status.success()) {
+            assert!(read_file(&path, 3).is_err());
+        }
+    }
 }
