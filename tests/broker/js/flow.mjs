@@ -66,6 +66,11 @@ async function inspect(page, name) {
   assert.equal(await page.locator('script').count(), 0, `${where} has a script`);
   assert.equal(await page.locator('[style], style').count(), 0, `${where} has an inline style`);
   assert.equal(await page.locator('h1').count(), 1, `${where} has one heading`);
+  // What a browser of text alone needs: forms with a button of their own, links with words, and
+  // nothing that only a picture says.
+  assert.equal(await page.locator('form:not(:has(button[type=submit]))').count(), 0, `${where}: no button`);
+  assert.equal(await page.locator('img, svg, canvas, iframe').count(), 0, `${where} has a picture`);
+  for (const text of await page.locator('a[href], button').allInnerTexts()) assert.ok(text.trim(), `${where}: empty`);
   for (const [width, height] of WIDTHS) {
     await page.setViewportSize({ width, height });
     for (const colorScheme of SCHEMES) {

@@ -58,7 +58,8 @@ pub(crate) fn bad_request(service: &Service, error: PageError) -> Response {
     };
     let body = format!(
         "<p role=\"alert\">The program that sent you here cannot log you in. {text}</p>\
-         <p>You can close this page.</p>"
+         <p>Begin again from the program. If it sends you here once more, it needs a newer version, \
+         or its makers need to know what is said above.</p>"
     );
     page(
         service,
