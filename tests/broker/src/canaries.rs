@@ -1,5 +1,7 @@
 //! Secrets by name, and the places where none of them may turn up (S-56).
 
+use std::path::Path;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use url::form_urlencoded::byte_serialize;
@@ -31,6 +33,21 @@ impl Canaries {
     /// A place where none may be.
     pub fn text(&mut self, name: &str, text: &[u8]) {
         self.texts.push((name.to_owned(), text.to_owned()));
+    }
+
+    /// Every file of a folder; what is no file (a socket) has nothing to read.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn folder(&mut self, folder: &Path) -> std::io::Result<()> {
+        for entry in std::fs::read_dir(folder)? {
+            let entry = entry?;
+            if entry.file_type()?.is_file() {
+                let path = entry.path();
+                self.text(&path.display().to_string(), &std::fs::read(&path)?);
+            }
+        }
+        Ok(())
     }
 
     /// A page that refuses: its text and its fields.

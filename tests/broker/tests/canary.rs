@@ -92,10 +92,7 @@ fn nowhere() -> Result<(), Failed> {
         &std::fs::read(format!("/proc/{id}/environ"))?,
     );
     for folder in ["broker", "client"] {
-        for entry in std::fs::read_dir(instance.data().join(folder))? {
-            let path = entry?.path();
-            canaries.text(&path.display().to_string(), &std::fs::read(&path)?);
-        }
+        canaries.folder(&instance.data().join(folder))?;
     }
     let audit = std::fs::read_to_string(instance.data().join("broker/audit.jsonl"))?;
     assert!(audit.lines().count() > 3, "audit lines: {audit}");

@@ -312,6 +312,28 @@ async fn missing_parameters() {
     }
 }
 
+/// A code whose request had no challenge would take any verifier, or none: no such code is given
+/// (RFC 9700 §2.1.1, the downgrade of PKCE).
+#[tokio::test]
+async fn verifier_without_challenge() {
+    let world = world(outbox()).await;
+    for absent in [
+        &[("code_challenge", "-")][..],
+        &[("code_challenge", "-"), ("code_challenge_method", "-")],
+        &[("code_challenge", "")],
+    ] {
+        let query = Pkce::default().query_with(absent);
+        let answer = world.get(&format!("/auth/auth?{query}")).await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.body);
+        let error = answer.parameter("error");
+        assert_eq!(error.as_deref(), Some("invalid_request"), "{absent:?}");
+        assert_eq!(answer.parameter("code"), None);
+    }
+    // And where there was one, a token needs its verifier.
+    let bad = StatusCode::BAD_REQUEST;
+    check_changed(&world, &[("code_verifier", "-")], bad, "invalid_request").await;
+}
+
 #[tokio::test]
 async fn verifier_lengths() {
     let world = world(outbox()).await;
