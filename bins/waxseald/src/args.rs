@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand};
 use waxseal_instance::Flags;
 
 pub(crate) use broker::{BrokerArgs, BrokerCommand};
-pub(crate) use log::{ImportArgs, LogArgs, LogCommand, RotateArgs};
+pub(crate) use log::{BackupArgs, ImportArgs, LogArgs, LogCommand, RotateArgs};
 
 /// A private Sigstore in one process
 #[derive(Debug, Parser)]

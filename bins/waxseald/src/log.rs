@@ -1,5 +1,6 @@
 //! `waxseald log`: an operator's hand on the transparency log.
 
+mod backup;
 mod import;
 
 use std::fs;
@@ -28,12 +29,9 @@ struct Opened {
 
 /// Does what was asked for.
 pub(crate) async fn log(args: LogArgs) -> anyhow::Result<()> {
-    let opened = open(&args).await?;
     let (text, object) = match &args.command {
-        LogCommand::Stats => stats(&opened).await?,
-        LogCommand::Freeze => freeze(&opened).await?,
-        LogCommand::Rotate(rotation) => rotate(&opened, rotation).await?,
-        LogCommand::Import(args) => import::import(&opened, args).await?,
+        LogCommand::Backup(backup) => backup::backup(&args, backup).await?,
+        command => with_nobody_running(&open(&args).await?, command).await?,
     };
     if args.json {
         say::text(&object.to_string());
@@ -41,6 +39,19 @@ pub(crate) async fn log(args: LogArgs) -> anyhow::Result<()> {
         say::text(&text);
     }
     Ok(())
+}
+
+async fn with_nobody_running(
+    opened: &Opened,
+    command: &LogCommand,
+) -> anyhow::Result<(String, Value)> {
+    match command {
+        LogCommand::Stats => stats(opened).await,
+        LogCommand::Freeze => freeze(opened).await,
+        LogCommand::Rotate(rotation) => rotate(opened, rotation).await,
+        LogCommand::Import(args) => import::import(opened, args).await,
+        LogCommand::Backup(_) => anyhow::bail!("a backup is made of an instance that may run"),
+    }
 }
 
 /// The directory of an instance that is there: looking makes none.
@@ -98,6 +109,11 @@ async fn stats(opened: &Opened) -> anyhow::Result<(String, Value)> {
     let tiles = size(&folder.join("tiles"));
     let checkpoint = fs::read_to_string(folder.join("tiles/checkpoint")).unwrap_or_default();
     let cosigners = cosigners(&checkpoint, log.origin.as_str());
+    let signers = keys.log_signers(settings)?;
+    let vkeys: Vec<String> = signers
+        .iter()
+        .map(|signer| Ok(signer.note_key(provider())?.to_vkey()))
+        .collect::<anyhow::Result<_>>()?;
     let shards: Vec<Value> = keys
         .shards
         .archived
@@ -122,6 +138,7 @@ async fn stats(opened: &Opened) -> anyhow::Result<(String, Value)> {
         "epoch": log.epoch,
         "checkpointAgeSeconds": age,
         "cosigners": cosigners,
+        "keys": vkeys,
         "ledgerBytes": ledger,
         "indexBytes": index,
         "tilesBytes": tiles,
@@ -146,6 +163,9 @@ async fn stats(opened: &Opened) -> anyhow::Result<(String, Value)> {
             cosigners.join(", ")
         },
     );
+    for vkey in &vkeys {
+        text += &format!("\n  key         {vkey}");
+    }
     for shard in &keys.shards.archived {
         text += &format!(
             "\n  before it   {}, frozen, in {}",

@@ -168,3 +168,92 @@ fn a_policy_that_promises_nothing_starts_nothing() {
     std::fs::write(&policy, "quorum none\n").unwrap();
     up("the witness policy is met without any witness");
 }
+
+#[test]
+fn d11_a_backup_is_made_while_the_instance_runs_and_never_gone_on_from() {
+    let folder = tempfile::tempdir().unwrap();
+    let (at, port) = (folder.path(), free_port());
+    let absent = refused(&log(at, "backup copy"));
+    assert!(absent.contains("there is no log in data"), "{absent}");
+    assert!(!at.join("copy").exists());
+
+    let running = Running::start(at, port);
+    // It is written out within a second.
+    while !at.join("data/log/tiles/checkpoint").exists() {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let first = parsed(&log(at, "backup copy --json"));
+    assert_eq!((&first["treeSize"], &first["new"]), (&1.into(), &1.into()));
+    let second = parsed(&log(at, "backup copy --json"));
+    assert_eq!(
+        (&second["treeSize"], &second["new"]),
+        (&1.into(), &0.into())
+    );
+    let said = log(at, "backup copy").stdout;
+    assert!(String::from_utf8_lossy(&said).contains("every one checked"));
+    // A directory with something else in it is not written to.
+    std::fs::create_dir(at.join("mine")).unwrap();
+    std::fs::write(at.join("mine/thesis.txt"), "").unwrap();
+    let taken = refused(&log(at, "backup mine"));
+    assert!(taken.contains("something else than a backup"), "{taken}");
+    // The same files as those that are served.
+    for file in ["checkpoint", "tile/0/000.p/1", "tile/entries/000.p/1"] {
+        let copied = std::fs::read(at.join("copy/tiles").join(file)).unwrap();
+        let served = std::fs::read(at.join("data/log/tiles").join(file)).unwrap();
+        assert_eq!(copied, served, "{file}");
+    }
+    drop(running);
+
+    // The log is lost, and the backup takes its place: that would be a fork.
+    std::fs::rename(at.join("data/log"), at.join("lost")).unwrap();
+    std::fs::rename(at.join("copy"), at.join("data/log")).unwrap();
+    let owner = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+    std::fs::set_permissions(at.join("data/log"), owner).unwrap();
+    let up = Command::new(WAXSEALD)
+        .current_dir(at)
+        .args(["up", "--data", "data", "--listen"])
+        .arg(format!("localhost:{port}"))
+        .output()
+        .unwrap();
+    let said = refused(&up);
+    assert!(
+        said.contains("the stores are a backup of the log localhost"),
+        "{said}"
+    );
+    std::fs::rename(at.join("data/log"), at.join("copy")).unwrap();
+    std::fs::rename(at.join("lost"), at.join("data/log")).unwrap();
+
+    // Nor does another instance go on from it with the key; frozen, it keeps it for verifiers.
+    let since = "--since 2026-01-01T00:00:00Z";
+    let url = format!("http://127.0.0.1:{port}");
+    let key = "--private-key data/keys/log.key.pem";
+    for directory in ["copy", "copy/tiles"] {
+        let line = format!("import {directory} {key} --url {url} {since}");
+        let fork = refused(&log(at, &line));
+        assert!(fork.contains("the log would fork"), "{fork}");
+    }
+}
+
+#[test]
+fn a_second_key_signs_checkpoints_if_the_configuration_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let (at, port) = (folder.path(), free_port());
+    drop(Running::start(at, port));
+    let one = parsed(&log(at, "stats --json"));
+    assert_eq!(one["keys"].as_array().unwrap().len(), 1);
+    let config = at.join("data/waxseald.toml");
+    let mut text = std::fs::read_to_string(&config).unwrap();
+    text += "\n[transparency_log]\nml_dsa_44 = true\n";
+    std::fs::write(&config, text).unwrap();
+    let running = Running::start(at, port);
+    let checkpoint = running.request("localhost", "GET /checkpoint");
+    assert_eq!(
+        checkpoint.matches("\n\u{2014} localhost ").count(),
+        2,
+        "{checkpoint}"
+    );
+    drop(running);
+    let two = parsed(&log(at, "stats --json"));
+    assert_eq!(two["keys"][0], one["keys"][0]);
+    assert_eq!(two["keys"].as_array().unwrap().len(), 2);
+}

@@ -71,8 +71,8 @@ pub use provision::{
 pub use root_export::{MIN_PASSPHRASE, RootExport, RootExportError};
 pub use router_transport::{Nowhere, RouterTransport};
 pub use shards::{
-    FreezeError, Import, ImportError, ImportFrom, ImportKey, Imported, OpenStores, ReadFile,
-    RotateError, Rotated, Shard, ShardError, Shards, freeze_log, import_log, log_statistics,
-    log_trust_config, rotate_log,
+    BACKUP, BackedUp, FreezeError, Import, ImportError, ImportFrom, ImportKey, Imported,
+    OpenStores, ReadFile, RotateError, Rotated, Shard, ShardError, Shards, backup_log, freeze_log,
+    import_log, log_statistics, log_trust_config, rotate_log,
 };
 pub use url::{InstanceUrl, InstanceUrlError, MAX_HOST};

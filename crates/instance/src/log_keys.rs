@@ -72,3 +72,7 @@ fn key_file(number: u32) -> String {
         _ => format!("log-{number}.ml-dsa-44.key.pem"),
     }
 }
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests;

@@ -12,6 +12,7 @@
 //! logs of one name would look like a fork. A frozen shard is its directory: no key is needed to
 //! serve it, and none is used.
 
+mod backup;
 mod import;
 mod rotate;
 mod serve;
@@ -24,6 +25,7 @@ use waxseal_tlog::KeyName;
 
 use crate::{DataDir, DataError, InstanceUrl, InstanceUrlError, Part};
 
+pub use backup::{BACKUP, BackedUp, backup_log};
 pub use import::{
     Import, ImportError, ImportFrom, ImportKey, Imported, OpenStores, ReadFile, import_log,
 };

@@ -7,6 +7,7 @@ use clap::Subcommand;
 const EXAMPLES: &str = "\
 Examples:
   waxseald log stats --json
+  waxseald log backup /backup/log
   waxseald log freeze
   # a new shard under a host name of its own, which reaches this instance
   waxseald log rotate --url https://log2.sig.example.com --write
@@ -18,7 +19,7 @@ Exit codes: 0 done · 1 not done · 2 usage";
 
 /// Looks at the transparency log, ends it, or begins its next shard
 ///
-/// The instance must not run.
+/// The instance must not run, but for a backup.
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct LogArgs {
@@ -52,6 +53,11 @@ pub(crate) enum LogCommand {
     Freeze,
     /// Ends it, and begins a new shard with a key and a host name of its own
     Rotate(RotateArgs),
+    /// Copies it, entry by entry and checked; the instance may run
+    ///
+    /// The backup is a log that any web server serves, and that nobody goes on from. A second one
+    /// into the same directory reads only what is new.
+    Backup(BackupArgs),
     /// Takes a log from elsewhere in, checked entry by entry
     ///
     /// With its public key it is kept, frozen, for verifiers. With its private key it goes on here,
@@ -69,6 +75,14 @@ pub(crate) struct RotateArgs {
     /// Write the clients' files too; else the next start does
     #[arg(long)]
     pub(crate) write: bool,
+}
+
+/// `waxseald log backup`
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct BackupArgs {
+    /// Where it goes: a new directory, or that of an earlier backup
+    #[arg(value_name = "DIR")]
+    pub(crate) target: PathBuf,
 }
 
 /// `waxseald log import`

@@ -17,9 +17,12 @@ use crate::{say, stores};
 /// The largest file that is read: 256 entries of the largest size take 16 MiB.
 const MAX_FILE: usize = 17 << 20;
 
-type Cause = Box<dyn std::error::Error + Send + Sync>;
+pub(super) type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 pub(super) async fn import(opened: &Opened, args: &ImportArgs) -> anyhow::Result<(String, Value)> {
+    if args.private_key.is_some() {
+        super::backup::refuse(&args.log)?;
+    }
     let import = Import {
         url: InstanceUrl::parse(&args.url)?,
         key: key(args)?,
@@ -88,7 +91,7 @@ fn key(args: &ImportArgs) -> anyhow::Result<ImportKey> {
     Ok(ImportKey::Public(PublicKey::from_spki_der(&pem.der)?))
 }
 
-fn read_file(path: &Path) -> Result<Option<Vec<u8>>, Cause> {
+pub(super) fn read_file(path: &Path) -> Result<Option<Vec<u8>>, Cause> {
     let file = match std::fs::File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),

@@ -104,6 +104,12 @@ pub enum ImportError {
         #[source]
         source: CheckpointError,
     },
+    /// The clients' files do not know the log whose checkpoint that is.
+    #[error("client/trusted_root.json does not name the log {name}")]
+    UnknownLog {
+        /// The log's name.
+        name: String,
+    },
     /// The host does not name a log.
     #[error("the host of the URL does not name a log")]
     Name(#[from] NameError),
@@ -239,7 +245,7 @@ pub async fn import_log(
 }
 
 /// The signed checkpoint, opened with the log's key under the host's name.
-async fn checkpoint(
+pub(super) async fn checkpoint(
     world: &World,
     url: &InstanceUrl,
     public: &PublicKey,
@@ -261,7 +267,11 @@ async fn checkpoint(
     Ok((text, opened))
 }
 
-async fn copy(replica: &mut Replica, size: u64, from: &ImportFrom<'_>) -> Result<(), ImportError> {
+pub(super) async fn copy(
+    replica: &mut Replica,
+    size: u64,
+    from: &ImportFrom<'_>,
+) -> Result<(), ImportError> {
     let mut stored = Vec::new();
     let mut at = replica.tree_size();
     while at < size {

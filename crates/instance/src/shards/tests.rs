@@ -385,3 +385,27 @@ async fn an_import_that_was_stopped_goes_on_and_nothing_else_does() {
         1
     );
 }
+
+#[tokio::test]
+async fn unknown_log() {
+    let site = Site::new();
+    let config = site.config().await;
+    let opened = site.open().await;
+    crate::write_client_files(&opened.data, &config).unwrap();
+    let read = |_: String| -> waxseal_transport::BoxFuture<'_, Result<Option<Vec<u8>>, BoxError>> {
+        Box::pin(async {
+            let text = "other.example\n1\nAAAA\n\n\u{2014} other.example AAAAAAA=\n";
+            Ok(Some(text.as_bytes().to_vec()))
+        })
+    };
+    let from = ImportFrom {
+        read: &read,
+        open: &|_| Err("nothing is to be opened".into()),
+        progress: &|_, _| {},
+    };
+    let refused = backup_log(&site.root, &site.root.join("backup"), &world(), from).await;
+    assert!(
+        matches!(&refused, Err(ImportError::UnknownLog { name }) if name == "other.example"),
+        "{refused:?}"
+    );
+}
