@@ -21,6 +21,7 @@ use waxseal_transport::Transport;
 use waxseal_tsa_server::{self as tsa, TsaServer};
 
 use crate::config::ISSUER_PATH;
+use crate::log_keys::LogKeys;
 use crate::shards::by_host;
 use crate::{
     BrokerStores, InstanceUrl, Keys, LogWitnessError, RouterTransport, Settings, Shard, page,
@@ -149,7 +150,8 @@ impl Instance {
         let ring = stores.broker.open_ring(&config, &world, now).await?;
         let tsa = timestamp_authority(keys, &world, &meter)?;
         let ct = ct_log(&url, keys, stores.ct, &world, &meter).await?;
-        let (config_of_log, context) = log_parts(settings, keys, stores.log, &world, &meter)?;
+        let (config_of_log, context) =
+            log_parts(settings, &keys.of_log(), stores.log, &world, &meter)?;
         let log = LogServer::new(config_of_log, context).await;
         let log = log.map_err(ComposeError::Log)?;
         // The authority reaches the CT log without a socket; in another process it would be the
@@ -394,14 +396,14 @@ fn timestamp_authority(
 /// The log's configuration, and its world, as far as those are the instance's.
 pub(crate) fn log_parts(
     settings: &Settings,
-    keys: &Keys,
+    keys: &LogKeys,
     stores: LogStores,
     world: &World,
     meter: &Meter,
 ) -> Result<(log::Config, log::Context), ComposeError> {
     // Clients know a log by the bare host of its URL (clients.md §0.4).
-    let name = keys.log_url(settings).host();
-    let signers = keys.log_signers(settings)?;
+    let name = keys.url(settings).host();
+    let signers = keys.signers(settings)?;
     let origin = Origin::new(name)?;
     let witnesses = &settings.transparency_log;
     let mut personality = ArtifactLog::new(world.provider);

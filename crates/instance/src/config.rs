@@ -254,6 +254,25 @@ impl Config {
     /// # Errors
     /// [`ConfigError`].
     pub fn settle(self, flags: Flags) -> Result<Settings, ConfigError> {
+        let settings = self.settle_without_people(flags)?;
+        match &settings.smtp {
+            None if !settings.outbox && settings.connectors.is_empty() => {
+                return Err(ConfigError::OutboxNotLoopback);
+            }
+            Some(smtp) if smtp.allow_domains.is_empty() => {
+                return Err(ConfigError::NoAllowedDomains);
+            }
+            _ => {}
+        }
+        settings.broker_config().check()?;
+        Ok(settings)
+    }
+
+    /// The same for a process where nobody logs in: a log alone needs no mail server.
+    ///
+    /// # Errors
+    /// [`ConfigError`].
+    pub fn settle_without_people(self, flags: Flags) -> Result<Settings, ConfigError> {
         let listen = flags.listen.or(self.listen);
         let listen = listen.unwrap_or_else(|| DEFAULT_LISTEN.to_owned());
         let (address, port) = parse_listen(&listen)?;
@@ -290,16 +309,7 @@ impl Config {
             return Err(ConfigError::WrongScheme { url, expected });
         }
         let stays_here = listens_here && !behind_tls_proxy && url.is_loopback();
-        match &self.smtp {
-            None if !stays_here && self.connectors.is_empty() => {
-                return Err(ConfigError::OutboxNotLoopback);
-            }
-            Some(smtp) if smtp.allow_domains.is_empty() => {
-                return Err(ConfigError::NoAllowedDomains);
-            }
-            _ => {}
-        }
-        let settings = Settings {
+        Ok(Settings {
             name: self.name.unwrap_or_else(|| url.authority().to_owned()),
             listen,
             url,
@@ -313,9 +323,7 @@ impl Config {
             token_exchange: self.token_exchange,
             log: self.log.unwrap_or_default(),
             transparency_log: self.transparency_log.unwrap_or_default(),
-        };
-        settings.broker_config().check()?;
-        Ok(settings)
+        })
     }
 }
 

@@ -39,6 +39,7 @@ mod control;
 mod data;
 mod demo;
 mod listening;
+mod log_alone;
 mod log_keys;
 mod log_witnesses;
 mod login;
@@ -63,6 +64,7 @@ pub use config::{
 pub use control::{Control, ControlError, order_running, serve_control};
 pub use data::{BROKER_AUDIT, BROKER_KEYS, CONFIG_FILE, DataDir, DataError, Part};
 pub use demo::{DEMO_IDENTITY, DemoError, DemoStep, demonstrate};
+pub use log_alone::{LogAlone, LogAloneError};
 pub use log_witnesses::{LogWitnessError, TransparencyLog, WitnessMode};
 pub use login::{EmailLoginError, Mailbox, OutboxReader, browse_login, email_login};
 pub use provision::{

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use waxseal_crypto::{
-    CryptoProvider, LocalSigner, PemError, PrivateKeyError, Random, RandomError, Signer, Time,
+    CryptoProvider, LocalSigner, PemError, PrivateKeyError, PublicKey, Random, RandomError, Signer,
+    Time,
 };
 use waxseal_issuing::IssueError;
 use waxseal_pki::{Certificate, CertificateError};
@@ -16,6 +17,7 @@ use zeroize::Zeroizing;
 
 pub(crate) use keys::CODE_KEY;
 
+use crate::log_keys::{LogKeys, open_cosigner};
 use crate::{
     Birth, BirthError, DataDir, DataError, InstanceUrl, RootExport, RootExportError, Settings,
     ShardError, Shards,
@@ -191,14 +193,7 @@ async fn make(
     let ca = vault.signer(keys::CA)?;
     let ct = vault.signer(keys::CT)?;
     let shards = Shards::load(data)?;
-    let (first, log) = match shards.key(data, provider)? {
-        // The key of a frozen shard signs nothing any more: it may be gone.
-        Some(log) => (None, log),
-        None => {
-            let log = vault.signer(keys::LOG)?;
-            (Some(log.public_key().clone()), log)
-        }
-    };
+    let (first, log) = log_key(&vault, &shards)?;
     let tsa = vault.signer(keys::TSA)?;
     let code_key = vault.secret(CODE_KEY, random)?;
     let maker = certificates::Maker {
@@ -226,6 +221,42 @@ async fn make(
         tsa_chain,
         code_key,
         valid_from,
+    })
+}
+
+/// The key of the shard that takes entries, and its public half if the instance was born with it.
+fn log_key(
+    vault: &keys::Vault<'_>,
+    shards: &Shards,
+) -> Result<(Option<PublicKey>, Box<dyn LocalSigner>), ProvisionError> {
+    match shards.key(vault.data, vault.provider)? {
+        // The key of a frozen shard signs nothing any more: it may be gone.
+        Some(log) => Ok((None, log)),
+        None => {
+            let log = vault.signer(keys::LOG)?;
+            Ok((Some(log.public_key().clone()), log))
+        }
+    }
+}
+
+/// The keys of a log alone; those that an instance was born with, if it is in that directory.
+pub(crate) fn provision_log(
+    data: &DataDir,
+    birth: &Birth,
+    provider: CryptoProvider,
+    settings: &Settings,
+) -> Result<LogKeys, ProvisionError> {
+    let vault = keys::Vault {
+        data,
+        birth,
+        provider,
+    };
+    let shards = Shards::load(data)?;
+    let (_, log) = log_key(&vault, &shards)?;
+    Ok(LogKeys {
+        signer: shared(log),
+        cosigner: open_cosigner(data, settings, &shards, provider)?,
+        shards,
     })
 }
 

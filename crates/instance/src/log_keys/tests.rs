@@ -49,7 +49,8 @@ async fn start(root: &Path, ml_dsa_44: bool) -> (String, Vec<String>) {
         random: Arc::new(OsRandom),
         transport: Arc::new(Nowhere),
     };
-    let (config, context) = log_parts(&settings, &keys, stores, &world, &Meter::new()).unwrap();
+    let (config, context) =
+        log_parts(&settings, &keys.of_log(), stores, &world, &Meter::new()).unwrap();
     let log = LogServer::new(config, context).await.unwrap();
     let shutdown = waxseal_serve::Shutdown::new();
     shutdown.trigger();

@@ -131,7 +131,7 @@ pub(super) async fn rotate_to(
     let shards = &keys.shards;
     let old_url = keys.log_url(settings).clone();
     let meter = Meter::new();
-    let parts = log_parts(settings, keys, stores, world, &meter);
+    let parts = log_parts(settings, &keys.of_log(), stores, world, &meter);
     let (config, context) = parts.map_err(Box::new)?;
     let last = freeze(config, context).await?;
     let now = world.clock.now().truncated_to_second();
@@ -175,7 +175,7 @@ pub async fn freeze_log(
     world: &World,
 ) -> Result<Arc<Published>, FreezeError> {
     let meter = Meter::new();
-    let parts = log_parts(settings, keys, stores, world, &meter);
+    let parts = log_parts(settings, &keys.of_log(), stores, world, &meter);
     let (config, context) = parts.map_err(Box::new)?;
     freeze(config, context).await
 }
@@ -191,7 +191,7 @@ pub async fn log_statistics(
     world: &World,
 ) -> Result<Statistics, FreezeError> {
     let meter = Meter::new();
-    let parts = log_parts(settings, keys, stores, world, &meter);
+    let parts = log_parts(settings, &keys.of_log(), stores, world, &meter);
     let (config, mut context) = parts.map_err(Box::new)?;
     // To look at it is no reason to ask anybody.
     context.cosigners = None;
