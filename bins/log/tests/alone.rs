@@ -1,6 +1,7 @@
 //! `waxseal-log` as a process.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "what cannot be started ends the test")]
+#![allow(clippy::zombie_processes, reason = "whoever started it stops it")]
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
