@@ -2,6 +2,7 @@
 
 mod authority;
 mod entries;
+mod overload;
 mod pace;
 mod stamps;
 mod workflow;
@@ -15,6 +16,7 @@ use waxseal_tlog::LogKey;
 
 pub use authority::Certificates;
 pub use entries::Entries;
+pub use overload::{Overload, Overloaded, overload};
 pub use pace::{Pace, Paced, Served, pace};
 pub use stamps::Timestamps;
 pub use workflow::workflow_certificate;

@@ -27,14 +27,6 @@ pub enum Pace {
         /// them at that rate, and some.
         connections: usize,
     },
-    /// More requests a second than the server can answer: it may refuse some (429 or 503). Times
-    /// count from when a request was sent.
-    Overload {
-        /// Requests a second.
-        rate: u32,
-        /// More requests than these are not under way at one time.
-        connections: usize,
-    },
 }
 
 /// A server on loopback.
@@ -57,8 +49,6 @@ pub struct Paced {
     pub took: Duration,
     /// The length of a request's body, bytes.
     pub body: usize,
-    /// The time of every request that was refused.
-    pub refused: Samples,
     /// Time that the server's process was on a processor.
     pub server_cpu: Option<CpuTime>,
     /// The same of this process, which is the generator.
@@ -90,8 +80,7 @@ impl Paced {
 
 struct Answered<A> {
     asked: A,
-    /// `None`: it was refused.
-    answer: Option<Vec<u8>>,
+    answer: Vec<u8>,
     time: Duration,
 }
 
@@ -116,7 +105,7 @@ pub async fn pace<W: Work>(
     let queue = Arc::new(Mutex::new(queue));
     let connections = match pace {
         Pace::Closed(connections) => connections,
-        Pace::Open { connections, .. } | Pace::Overload { connections, .. } => connections,
+        Pace::Open { connections, .. } => connections,
     };
     let mut open = Vec::new();
     for _ in 0..connections {
@@ -128,12 +117,9 @@ pub async fn pace<W: Work>(
         end: begin + time,
         every: match pace {
             Pace::Closed(_) => None,
-            Pace::Open { rate, .. } | Pace::Overload { rate, .. } => {
-                Some(Duration::from_secs(1) / rate.max(1))
-            }
+            Pace::Open { rate, .. } => Some(Duration::from_secs(1) / rate.max(1)),
         },
         total: most,
-        is_overload: matches!(pace, Pace::Overload { .. }),
     };
     let before = (served.id.and_then(cpu_time), cpu_time(std::process::id()));
     let mut workers = JoinSet::new();
@@ -148,13 +134,9 @@ pub async fn pace<W: Work>(
     let took = begin.elapsed();
     let after = (served.id.and_then(cpu_time), cpu_time(std::process::id()));
     ensure!(!answered.is_empty(), "nothing was answered");
-    let (mut times, mut refused) = (Samples::default(), Samples::default());
+    let mut times = Samples::default();
     for one in &answered {
-        let Some(answer) = &one.answer else {
-            refused.add(one.time);
-            continue;
-        };
-        work.verify(&one.asked, answer)?;
+        work.verify(&one.asked, &one.answer)?;
         times.add(one.time);
     }
     let spent = |after: Option<CpuTime>, before: Option<CpuTime>| Some(after?.since(before?));
@@ -162,7 +144,6 @@ pub async fn pace<W: Work>(
         times,
         took,
         body,
-        refused,
         server_cpu: spent(after.0, before.0),
         own_cpu: spent(after.1, before.1),
     })
@@ -175,8 +156,6 @@ struct Due {
     end: Instant,
     every: Option<Duration>,
     total: usize,
-    /// Refusals are no failure, and what was not sent in time is not sent at all.
-    is_overload: bool,
 }
 
 impl Due {
@@ -206,15 +185,13 @@ async fn ask<A>(
         let Some((at, Asking { body, lines, asked })) = next else {
             return Ok(answered);
         };
-        if at >= due.end || (due.is_overload && Instant::now() >= due.end) {
+        if at >= due.end {
             return Ok(answered);
         }
         // The timer is as coarse as a millisecond, which is not the server's time. A request that was
         // due while every connection was busy counts from when it was due.
         let begin = if at > Instant::now() {
             tokio::time::sleep_until(at.into()).await;
-            Instant::now()
-        } else if due.is_overload {
             Instant::now()
         } else {
             at
@@ -227,16 +204,15 @@ async fn ask<A>(
         let answer = connection.post_as(path, content_type, &lines, &body).await;
         let time = begin.elapsed();
         let answer = answer.with_context(|| format!("POST {path}"))?;
-        let is_refused = due.is_overload && matches!(answer.status, 429 | 503);
         ensure!(
-            answer.status == status || is_refused,
+            answer.status == status,
             "POST {path}: {} {}",
             answer.status,
             answer.text().chars().take(300).collect::<String>()
         );
         answered.push(Answered {
             asked,
-            answer: (!is_refused).then_some(answer.body),
+            answer: answer.body,
             time,
         });
     }

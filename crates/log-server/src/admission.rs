@@ -4,7 +4,10 @@
 //! A check costs what its algorithm costs, known before it runs; the checks that run at once cost
 //! no more than [`UNITS_PER_CORE`] a core, so that the threads that take requests in are never all
 //! busy with an attacker's P-521. Who waits for a check already has a place in the queue: nothing
-//! is verified and thrown away.
+//! is verified and thrown away. Who comes to a queue that [`stands`](shedding) is turned away before
+//! a byte of the body is looked at.
+
+mod shedding;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -14,6 +17,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use waxseal_serve::told_apart;
 
+use shedding::Shedding;
+
 /// Verifications of P-256 that run at once, on each core. One waits while the other runs.
 const UNITS_PER_CORE: usize = 2;
 
@@ -22,6 +27,13 @@ const MAX_CLIENTS: usize = 4096;
 
 /// A client may have at least so many submissions on their way, however many clients there are.
 const MIN_SHARE: usize = 16;
+
+/// Nobody whom the log takes in under lasting overload waits longer for a place in a batch: long
+/// enough that the batches are large, short enough that nobody's deadline passes.
+const TARGET_DELAY: Duration = Duration::from_millis(25);
+
+/// So many may wait however slow the log is: what the clients of a calm log send at once.
+const MIN_WAITING: usize = 256;
 
 /// Over which the rate of the log is averaged.
 const RATE_WINDOW: Duration = Duration::from_millis(500);
@@ -35,6 +47,7 @@ pub(crate) struct Admission {
     units: u32,
     clients: Mutex<HashMap<IpAddr, usize>>,
     rate: Mutex<Rate>,
+    shedding: Mutex<Shedding>,
 }
 
 /// A client has more submissions on their way than its share.
@@ -69,7 +82,43 @@ impl Admission {
                 answered: 0,
                 per_second: None,
             }),
+            shedding: Mutex::new(Shedding::new(Instant::now())),
         }
+    }
+
+    /// Whether a submission may come in, so many being before it. Of all that can be known without
+    /// reading it: this is what a refusal costs.
+    pub(crate) fn lets_in(&self, waiting: usize) -> bool {
+        let places = self.standing_places();
+        self.shedding().lets_in(Instant::now(), waiting, places)
+    }
+
+    /// How many may wait: of the places that there are, those that are in use under this load.
+    pub(crate) fn places(&self, places: usize) -> usize {
+        if self.shedding().is_on() {
+            places.min(self.standing_places())
+        } else {
+            places
+        }
+    }
+
+    /// How many the log answers within [`TARGET_DELAY`].
+    #[expect(
+        clippy::as_conversions,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a positive number of some thousands; what is too large becomes the largest"
+    )]
+    fn standing_places(&self) -> usize {
+        let rate = self.rate.lock().unwrap_or_else(PoisonError::into_inner);
+        let places = rate
+            .per_second
+            .map_or(0.0, |rate| rate * TARGET_DELAY.as_secs_f64());
+        (places as usize).max(MIN_WAITING)
+    }
+
+    fn shedding(&self) -> MutexGuard<'_, Shedding> {
+        self.shedding.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Counts one submission of a client. While the queue is less than half full everybody is
@@ -185,6 +234,17 @@ mod tests {
         assert!(admission.share(address(1), 93, 100).is_ok());
         drop((greedy, other, third));
         assert!(admission.clients().is_empty());
+    }
+
+    #[test]
+    fn the_places_of_a_standing_queue_follow_the_rate() {
+        let admission = Admission::new(1);
+        assert_eq!(admission.standing_places(), MIN_WAITING, "nothing is known");
+        for (rate, places) in [(10.0, MIN_WAITING), (12_000.0, 300), (40_000.0, 1000)] {
+            admission.rate.lock().unwrap().per_second = Some(rate);
+            assert_eq!(admission.standing_places(), places, "{rate}/s");
+            assert_eq!(admission.places(4096), 4096, "nobody is turned away yet");
+        }
     }
 
     #[test]

@@ -21,6 +21,9 @@ use crate::{AppendError, BundleKind, Logged, ObjectName, Published, Refusal};
 /// Entries that may wait for a place.
 pub(crate) const MAX_WAITING: usize = 4 * MAX_BATCH;
 
+/// Submissions that wait when a check is no longer done at once.
+const CROWD: usize = 32;
+
 /// Entries that may be committed and not sealed: beyond, the ledger would grow without bound while
 /// the objects cannot be written.
 const MAX_UNSEALED: u64 = 1 << 18;
@@ -115,7 +118,8 @@ impl Service {
         {
             return Ok(logged);
         }
-        let (waiting, places) = (self.waiting(), self.arrivals.max_capacity());
+        let waiting = self.waiting();
+        let places = self.admission.places(self.arrivals.max_capacity());
         let share = self.admission.share(client.address, waiting, places);
         let _share = share.map_err(|OverShare| SubmitError::OverShare)?;
         // A place before the check: nothing is verified only to be turned away.
@@ -125,6 +129,11 @@ impl Service {
                 mpsc::error::TrySendError::Closed(()) => AppendError::Stopped,
             })
         })?;
+        if waiting >= CROWD {
+            // Whoever has arrived is counted, or turned away, before the processors go to checks:
+            // otherwise they would wait unseen in the sockets.
+            tokio::task::yield_now().await;
+        }
         {
             let _permit = self.admission.check(cost).await;
             submission.check().await.map_err(|error| match error {
@@ -143,7 +152,17 @@ impl Service {
         Ok(self.logged(sequenced, client))
     }
 
-    /// The same for nobody in particular.
+    /// Whether a submission may be read at all; one that may not has ended.
+    pub(crate) fn lets_in(&self) -> bool {
+        let waiting = self.waiting();
+        let lets_in = self.admission.lets_in(waiting);
+        if !lets_in {
+            self.metrics.submitted(Outcome::Overloaded, waiting);
+        }
+        lets_in
+    }
+
+    /// [`Self::submit_for`] for nobody in particular.
     #[cfg(test)]
     pub(crate) async fn submit(
         &self,

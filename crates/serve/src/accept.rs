@@ -74,6 +74,20 @@ where
         .route_layer(from_fn_with_state(accepts, enforce))
 }
 
+/// Takes in a body that nobody looks at, so that its connection may be used again; leaves it, and
+/// with it the connection, if it is longer or does not come within [`BODY_GRACE`].
+pub async fn discard(mut body: Body, max_body: usize) {
+    let end = Instant::now() + BODY_GRACE;
+    let mut left = max_body;
+    while let Ok(Some(Ok(frame))) = timeout_at(end, body.frame()).await {
+        let length = frame.data_ref().map_or(0, Bytes::len);
+        let Some(rest) = left.checked_sub(length) else {
+            return;
+        };
+        left = rest;
+    }
+}
+
 async fn enforce(State(accepts): State<Accepts>, request: Request, next: Next) -> Response {
     let (parts, body) = request.into_parts();
     if matches!(parts.method, Method::GET | Method::HEAD | Method::OPTIONS) {

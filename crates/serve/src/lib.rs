@@ -51,7 +51,7 @@ mod shutdown;
 mod telemetry;
 mod tls;
 
-pub use accept::{Accepts, BODY_GRACE, BODY_MIN_RATE, BODY_TOTAL, accepting};
+pub use accept::{Accepts, BODY_GRACE, BODY_MIN_RATE, BODY_TOTAL, accepting, discard};
 pub use budget::{Budget, Lease, Taken, client_of, told_apart};
 pub use causes::causes;
 pub use chassis::{Chassis, RequestId, UNDECLARED_BODY};

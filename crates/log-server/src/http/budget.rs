@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use axum::body::HttpBody as _;
 use axum::extract::{Request, State};
+use axum::http::header;
 use axum::middleware::Next;
 use axum::response::Response;
-use waxseal_serve::{Budget, client_of};
+use waxseal_serve::{Budget, client_of, discard};
 
 use crate::problem;
 use crate::service::Service;
@@ -21,6 +22,9 @@ const MAX_OUTGOING: usize = 128 << 20;
 
 /// What the smallest request or answer counts as: bounds their number, too.
 const UNIT: usize = 4 << 10;
+
+/// The longest body that is read only to be thrown away.
+const MAX_DISCARDED: usize = 64 << 10;
 
 /// When to come back for what there was no room for.
 const READ_AGAIN: Duration = Duration::from_secs(1);
@@ -46,7 +50,8 @@ pub(super) fn outgoing() -> Budget {
     Budget::new(MAX_OUTGOING / UNIT)
 }
 
-/// Counts a request's bytes as they come, until it is answered. What is only announced counts for
+/// Before a byte of a request is read: whether there is time for it, and room. Then counts its bytes
+/// as they come, until it is answered. What is only announced counts for
 /// nothing: it costs its sender nothing either.
 pub(super) async fn admit(
     State(incoming): State<Incoming>,
@@ -55,7 +60,12 @@ pub(super) async fn admit(
 ) -> Response {
     let overloaded = || problem::overloaded(incoming.service.retry_after());
     let client = client_of(request.extensions());
-    let Some(lease) = incoming.budget.lease(client, 1) else {
+    let lets_in = incoming.service.lets_in();
+    let Some(lease) = incoming.budget.lease(client, 1).filter(|_| lets_in) else {
+        // The connection lives on: a client that has to connect again costs more than its request.
+        if announced(&request).is_some_and(|length| length <= MAX_DISCARDED) {
+            discard(request.into_body(), MAX_DISCARDED).await;
+        }
         return overloaded();
     };
     let (parts, body) = request.into_parts();
@@ -65,6 +75,11 @@ pub(super) async fn admit(
         return overloaded();
     }
     response
+}
+
+fn announced(request: &Request) -> Option<usize> {
+    let length = request.headers().get(header::CONTENT_LENGTH)?;
+    length.to_str().ok()?.parse().ok()
 }
 
 /// Counts an answer's bytes until they are sent, however slowly they are taken.

@@ -8,6 +8,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use futures_util::StreamExt as _;
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
@@ -729,7 +730,10 @@ async fn overloaded() {
         router.clone().oneshot(request)
     };
     let waiting: Vec<_> = (0..crate::service::MAX_WAITING)
-        .map(|n| tokio::spawn(post(n)))
+        .map(|n| {
+            let service = Arc::clone(&log.service);
+            tokio::spawn(async move { service.submit(0, &format!("word {n}").into()).await })
+        })
         .collect();
     while log.service.waiting() < crate::service::MAX_WAITING {
         tokio::task::yield_now().await;
@@ -742,10 +746,53 @@ async fn overloaded() {
     shutdown.trigger();
     log.run(shutdown).await.unwrap();
     for answer in waiting {
-        assert_eq!(answer.await.unwrap().unwrap().status(), StatusCode::CREATED);
+        answer.await.unwrap().unwrap();
     }
     let response = post(0).await.unwrap();
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_queue_that_stands_turns_away_before_it_reads() {
+    // Not running: the queue stands.
+    let rig = Rig::new();
+    let log = rig.start().await.unwrap();
+    let post = |body: Body| {
+        let request = Request::post("/add")
+            .header("content-type", "application/json")
+            .header("content-length", "6");
+        log.router().oneshot(request.body(body).unwrap())
+    };
+    let long = 300;
+    let waiting: Vec<_> = (0..long)
+        .map(|n| tokio::spawn(post(Body::from(format!("w {n:04}")))))
+        .collect();
+    while log.service.waiting() < long {
+        tokio::task::yield_now().await;
+    }
+    tokio::time::sleep(std::time::Duration::from_millis(150)).await;
+    // It would be 400 or worse if anybody read it; it is taken in, so that the connection lives.
+    let body = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let taken = Arc::clone(&body);
+    let pieces = futures_util::stream::iter(["{{", "{{", "{{"]).map(move |piece| {
+        taken.fetch_add(piece.len(), Ordering::Relaxed);
+        Ok::<_, std::io::Error>(piece)
+    });
+    let response = post(Body::from_stream(pieces)).await.unwrap();
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(response.headers()["retry-after"], "1");
+    assert_eq!(body.load(Ordering::Relaxed), 6);
+    let text = response.into_body().collect().await.unwrap().to_bytes();
+    let problem: Value = serde_json::from_slice(&text).unwrap();
+    assert_eq!(problem["details"][0]["reason"], "OVERLOADED");
+    assert_eq!(log.service.waiting(), long);
+    // Whoever was let in is answered.
+    let shutdown = Shutdown::new();
+    shutdown.trigger();
+    log.run(shutdown).await.unwrap();
+    for answer in waiting {
+        assert_eq!(answer.await.unwrap().unwrap().status(), StatusCode::CREATED);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
