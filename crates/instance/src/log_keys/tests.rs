@@ -69,7 +69,7 @@ async fn start(root: &Path, ml_dsa_44: bool) -> (String, Vec<String>) {
 fn opened(checkpoint: &str, vkeys: &[String]) -> (usize, usize) {
     let key = |vkey: &String| NoteKey::from_vkey(provider(), vkey).unwrap();
     let keys: Vec<NoteKey> = vkeys.iter().map(key).collect();
-    let [own, others @ ..] = &vkeys[..] else {
+    let [own, others @ ..] = vkeys else {
         panic!("a log has a key")
     };
     assert_eq!(keys.len(), others.len() + 1);
