@@ -30,10 +30,10 @@ const MIN_SHARE: usize = 16;
 
 /// Nobody whom the log takes in under lasting overload waits longer for a place in a batch: long
 /// enough that the batches are large, short enough that nobody's deadline passes.
-const TARGET_DELAY: Duration = Duration::from_millis(25);
+const TARGET_DELAY: Duration = Duration::from_millis(100);
 
 /// So many may wait however slow the log is: what the clients of a calm log send at once.
-const MIN_WAITING: usize = 256;
+const MIN_WAITING: usize = 1024;
 
 /// Over which the rate of the log is averaged.
 const RATE_WINDOW: Duration = Duration::from_millis(500);
@@ -240,7 +240,7 @@ mod tests {
     fn the_places_of_a_standing_queue_follow_the_rate() {
         let admission = Admission::new(1);
         assert_eq!(admission.standing_places(), MIN_WAITING, "nothing is known");
-        for (rate, places) in [(10.0, MIN_WAITING), (12_000.0, 300), (40_000.0, 1000)] {
+        for (rate, places) in [(10.0, MIN_WAITING), (12_000.0, 1200), (40_000.0, 4000)] {
             admission.rate.lock().unwrap().per_second = Some(rate);
             assert_eq!(admission.standing_places(), places, "{rate}/s");
             assert_eq!(admission.places(4096), 4096, "nobody is turned away yet");

@@ -763,7 +763,7 @@ async fn a_queue_that_stands_turns_away_before_it_reads() {
             .header("content-length", "6");
         log.router().oneshot(request.body(body).unwrap())
     };
-    let long = 300;
+    let long = 1100;
     let waiting: Vec<_> = (0..long)
         .map(|n| tokio::spawn(post(Body::from(format!("w {n:04}")))))
         .collect();
