@@ -27,6 +27,7 @@ const EXCUSED: &[(&str, &str)] = &[
     ("InstanceUrl::parse", OPERATOR),
     ("KeptRing::decode", OPERATOR),
     ("LogState::parse", OPERATOR),
+    ("OrderDone::parse", OPERATOR),
     ("BundleVersion::parse", WITHIN),
     ("TrustedRootVersion::parse", WITHIN),
     ("Timestamp::parse", WITHIN),
