@@ -5,7 +5,8 @@ use std::path::Path;
 
 use crate::{Outcome, text};
 
-/// Copies a folder with everything in it; permissions stay.
+/// Copies a folder with the files in it; permissions stay. The socket that a killed process left
+/// behind is nothing to copy.
 ///
 /// # Errors
 /// Something cannot be read or written.
@@ -16,9 +17,10 @@ pub fn copy_folder(from: &Path, to: &Path) -> Outcome<()> {
     for entry in fs::read_dir(from).map_err(text)? {
         let entry = entry.map_err(text)?;
         let (source, target) = (entry.path(), to.join(entry.file_name()));
-        if entry.file_type().map_err(text)?.is_dir() {
+        let kind = entry.file_type().map_err(text)?;
+        if kind.is_dir() {
             copy_folder(&source, &target)?;
-        } else {
+        } else if kind.is_file() {
             fs::copy(&source, &target).map_err(text)?;
         }
     }
