@@ -15,7 +15,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Semaphore, SemaphorePermit};
-use waxseal_serve::told_apart;
 
 use shedding::Shedding;
 
@@ -129,7 +128,6 @@ impl Admission {
         waiting: usize,
         places: usize,
     ) -> Result<Share, OverShare> {
-        let client = client.and_then(told_apart);
         let mut counted = None;
         if let Some(address) = client {
             let mut clients = self.clients();

@@ -54,6 +54,7 @@ pub(crate) enum SubmitError {
 /// What is known of who submits.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Client {
+    /// As far as clients are told apart.
     pub(crate) address: Option<IpAddr>,
     /// It asks for the whole entry, also of a duplicate.
     pub(crate) wants_entry: bool,

@@ -17,6 +17,8 @@ use bytes::Bytes;
 use http::Extensions;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 
+use crate::holding::Holding;
+
 /// A number of units that exchanges hold, and give back.
 #[derive(Debug, Clone)]
 pub struct Budget(Arc<Mutex<Held>>);
@@ -88,11 +90,9 @@ impl Lease {
 
     /// A body that holds the lease until its last byte is sent.
     pub fn hold(self, body: Body) -> Body {
-        Body::new(Holding { body, _lease: self })
+        Body::new(Holding::new(body, self))
     }
-}
 
-impl Lease {
     /// A body whose bytes are counted as they come, in units of so many; the lease is held as long
     /// as what says how that went. The body breaks off where the budget does.
     pub fn count(self, body: Body, unit: usize) -> (Body, Arc<Taken>) {
@@ -148,8 +148,7 @@ pub fn client_of(extensions: &Extensions) -> Option<IpAddr> {
 
 /// A loopback peer is a proxy or the operator's own: it has no share of its own. A client of IPv6
 /// has a whole /64.
-#[must_use]
-pub fn told_apart(address: IpAddr) -> Option<IpAddr> {
+fn told_apart(address: IpAddr) -> Option<IpAddr> {
     let address = address.to_canonical();
     if address.is_loopback() {
         return None;
@@ -161,31 +160,6 @@ pub fn told_apart(address: IpAddr) -> Option<IpAddr> {
             Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
         }
     })
-}
-
-struct Holding {
-    body: Body,
-    _lease: Lease,
-}
-
-impl HttpBody for Holding {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
 }
 
 struct Counting {

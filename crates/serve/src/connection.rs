@@ -2,21 +2,20 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
-use bytes::Bytes;
-use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
+use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep_until};
 use tower::ServiceExt;
 
+use crate::holding::Holding;
 use crate::{Limits, Shutdown};
 
 /// Resets of streams that a client may leave unseen before its connection ends (CVE-2023-44487).
@@ -41,10 +40,8 @@ pub(crate) async fn drive<I>(
         let router = router.clone();
         async move {
             let response = router.oneshot(request).await?;
-            Ok::<_, Infallible>(response.map(|body| Watched {
-                body,
-                _exchange: exchange,
-            }))
+            // The exchange is open as long as its answer is not sent.
+            Ok::<_, Infallible>(response.map(|body| Holding::new(body, exchange)))
         }
     });
 
@@ -164,31 +161,5 @@ impl Drop for Exchange {
                 doing.since = Instant::now();
             }
         });
-    }
-}
-
-/// A response body that keeps its exchange open.
-struct Watched {
-    body: Body,
-    _exchange: Exchange,
-}
-
-impl HttpBody for Watched {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }

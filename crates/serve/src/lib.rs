@@ -41,6 +41,7 @@ mod connection;
 mod core_dump;
 mod fatal;
 mod health;
+mod holding;
 mod host;
 mod limits;
 mod listen;
@@ -52,7 +53,7 @@ mod telemetry;
 mod tls;
 
 pub use accept::{Accepts, BODY_GRACE, BODY_MIN_RATE, BODY_TOTAL, accepting, discard};
-pub use budget::{Budget, Lease, Taken, client_of, told_apart};
+pub use budget::{Budget, Lease, Taken, client_of};
 pub use causes::causes;
 pub use chassis::{Chassis, RequestId, UNDECLARED_BODY};
 pub use core_dump::forbid_core_dumps;

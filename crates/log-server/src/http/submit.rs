@@ -1,17 +1,16 @@
 //! The write routes: one entry, or many at once.
 
 use std::fmt::Write as _;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::body::to_bytes;
-use axum::extract::{ConnectInfo, FromRequest as _, Request, State};
+use axum::extract::{FromRequest as _, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use waxseal_formats::log::split_batch;
-use waxseal_serve::Problem;
+use waxseal_serve::{Problem, client_of};
 
 use super::Web;
 use crate::personality::Answer;
@@ -31,7 +30,7 @@ pub(super) async fn one(
     endpoint: usize,
     request: Request,
 ) -> Response {
-    let client = client_of(&request);
+    let client = submitter(&request);
     match Bytes::from_request(request, &()).await {
         Ok(body) => submit(&web, endpoint, &body, client).await,
         Err(rejection) => rejection.into_response(),
@@ -41,7 +40,7 @@ pub(super) async fn one(
 /// Each request of a batch is taken or refused by itself; those that are taken at once are mostly
 /// in one commit, under one checkpoint.
 pub(super) async fn batch(State(web): State<Arc<Web>>, request: Request) -> Response {
-    let client = client_of(&request);
+    let client = submitter(&request);
     let body = match Bytes::from_request(request, &()).await {
         Ok(body) => body,
         Err(rejection) => return rejection.into_response(),
@@ -117,10 +116,9 @@ async fn submit(web: &Web, endpoint: usize, body: &Bytes, client: Client) -> Res
     response
 }
 
-fn client_of(request: &Request) -> Client {
-    let address = request.extensions().get::<ConnectInfo<SocketAddr>>();
+fn submitter(request: &Request) -> Client {
     Client {
-        address: address.map(|ConnectInfo(address)| address.ip()),
+        address: client_of(request.extensions()),
         wants_entry: prefers_representation(request.headers()),
     }
 }
