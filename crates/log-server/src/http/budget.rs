@@ -51,8 +51,8 @@ pub(super) fn outgoing() -> Budget {
 }
 
 /// Before a byte of a request is read: whether there is time for it, and room. Then counts its bytes
-/// as they come, until it is answered. What is only announced counts for
-/// nothing: it costs its sender nothing either.
+/// as they come, until it is answered. What is only announced counts for nothing: it costs its sender
+/// nothing either.
 pub(super) async fn admit(
     State(incoming): State<Incoming>,
     request: Request,
@@ -60,8 +60,12 @@ pub(super) async fn admit(
 ) -> Response {
     let overloaded = || problem::overloaded(incoming.service.retry_after());
     let client = client_of(request.extensions());
-    let lets_in = incoming.service.lets_in();
-    let Some(lease) = incoming.budget.lease(client, 1).filter(|_| lets_in) else {
+    let lease = if incoming.service.lets_in() {
+        incoming.budget.lease(client, 1)
+    } else {
+        None
+    };
+    let Some(lease) = lease else {
         // The connection lives on: a client that has to connect again costs more than its request.
         if announced(&request).is_some_and(|length| length <= MAX_DISCARDED) {
             discard(request.into_body(), MAX_DISCARDED).await;
