@@ -29,14 +29,20 @@ struct State {
     shown: Option<Arc<Published>>,
 }
 
+impl State {
+    /// The bound begins with the first tree that is larger than the one that has its quorum.
+    fn falls_behind(&mut self, newest: &Published) {
+        let cosigned = self.cosigned.as_ref();
+        if cosigned.is_some_and(|cosigned| cosigned.tree_size < newest.tree_size) {
+            self.behind_since.get_or_insert_with(Instant::now);
+        }
+    }
+}
+
 impl Shown {
     /// A checkpoint was published, without cosignatures.
     pub(crate) fn published(&self, newest: &Published) {
-        let mut state = self.state();
-        let is_behind = |cosigned: &Arc<Published>| cosigned.tree_size < newest.tree_size;
-        if state.behind_since.is_none() && state.cosigned.as_ref().is_some_and(is_behind) {
-            state.behind_since = Some(Instant::now());
-        }
+        self.state().falls_behind(newest);
     }
 
     /// A checkpoint has its quorum; it was the newest one at the time `since`.
@@ -71,10 +77,7 @@ impl Shown {
     /// What a reader is shown now.
     pub(crate) fn show(&self, newest: &Arc<Published>) -> Arc<Published> {
         let mut state = self.state();
-        let is_behind = |held: &Arc<Published>| held.tree_size < newest.tree_size;
-        if state.behind_since.is_none() && state.cosigned.as_ref().is_some_and(is_behind) {
-            state.behind_since = Some(Instant::now());
-        }
+        state.falls_behind(newest);
         let waits = state
             .behind_since
             .is_some_and(|since| since.elapsed() <= LONGEST_BEHIND);
