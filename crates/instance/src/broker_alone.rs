@@ -153,11 +153,7 @@ impl BrokerAlone {
         shutdown: Shutdown,
         limits: Limits,
     ) -> Result<(), Fatal> {
-        let host_check = if self.url.is_loopback() {
-            listener.host_check()
-        } else {
-            HostCheck::named(self.url.authority())
-        };
+        let host_check = self.url.host_check(&listener, []);
         let router = self.router(host_check);
         let http = serve(router, listener, shutdown.clone(), limits);
         tokio::try_join!(http, self.broker.run(shutdown)).map(|_| ())

@@ -313,15 +313,9 @@ impl Instance {
         shutdown: Shutdown,
         limits: Limits,
     ) -> Result<(), Fatal> {
-        // A loopback instance answers to every loopback name; a named one to its name alone, also
-        // behind a proxy on the same machine.
-        let host_check = if self.url.is_loopback() {
-            listener.host_check()
-        } else {
-            let shards = self.shards.iter().map(|shard| shard.url.authority());
-            let names = shards.chain([self.url.authority(), self.log_url.authority()]);
-            HostCheck::named_any(names)
-        };
+        let shards = self.shards.iter().map(|shard| &shard.url);
+        let logs = shards.chain([&self.log_url]);
+        let host_check = self.url.host_check(&listener, logs);
         let stop_roles = Shutdown::new();
         let http = async {
             let served = serve(self.router(host_check), listener, shutdown.clone(), limits).await;

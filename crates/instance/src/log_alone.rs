@@ -93,12 +93,8 @@ impl LogAlone {
         shutdown: Shutdown,
         limits: Limits,
     ) -> Result<(), Fatal> {
-        let host_check = if self.url.is_loopback() {
-            listener.host_check()
-        } else {
-            let shards = self.shards.iter().map(|shard| shard.url.authority());
-            HostCheck::named_any(shards.chain([self.url.authority()]))
-        };
+        let shards = self.shards.iter().map(|shard| &shard.url);
+        let host_check = self.url.host_check(&listener, shards);
         let stop_log = Shutdown::new();
         let router = self.router(host_check);
         let http = async {

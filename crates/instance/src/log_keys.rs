@@ -56,8 +56,7 @@ impl Keys {
 impl LogKeys {
     /// By which URL clients know the shard that takes entries.
     pub(crate) fn url<'a>(&'a self, settings: &'a Settings) -> &'a InstanceUrl {
-        let active = self.shards.active.as_ref();
-        active.map_or(&settings.url, |shard| &shard.url)
+        self.shards.url(&settings.url)
     }
 
     pub(crate) fn signers(&self, settings: &Settings) -> Result<Vec<NoteSigner>, ComposeError> {

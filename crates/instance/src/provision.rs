@@ -64,10 +64,7 @@ impl Keys {
     }
 
     pub(crate) fn log_url_of<'a>(&'a self, instance: &'a InstanceUrl) -> &'a InstanceUrl {
-        self.shards
-            .active
-            .as_ref()
-            .map_or(instance, |shard| &shard.url)
+        self.shards.url(instance)
     }
 
     /// Since when that shard takes entries.

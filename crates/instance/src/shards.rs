@@ -50,6 +50,13 @@ pub struct Shards {
     pub archived: Vec<Shard>,
 }
 
+impl Shards {
+    /// By which URL clients know the one that takes entries.
+    pub(crate) fn url<'a>(&'a self, instance: &'a InstanceUrl) -> &'a InstanceUrl {
+        self.active.as_ref().map_or(instance, |shard| &shard.url)
+    }
+}
+
 /// One shard.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
