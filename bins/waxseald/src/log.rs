@@ -30,8 +30,12 @@ struct Opened {
 /// Does what was asked for.
 pub(crate) async fn log(args: LogArgs) -> anyhow::Result<()> {
     let (text, object) = match &args.command {
+        // Whether or not the instance runs.
         LogCommand::Backup(backup) => backup::backup(&args, backup).await?,
-        command => with_nobody_running(&open(&args).await?, command).await?,
+        LogCommand::Stats => stats(&open(&args).await?).await?,
+        LogCommand::Freeze => freeze(&open(&args).await?).await?,
+        LogCommand::Rotate(rotation) => rotate(&open(&args).await?, rotation).await?,
+        LogCommand::Import(import) => import::import(&open(&args).await?, import).await?,
     };
     if args.json {
         say::text(&object.to_string());
@@ -39,19 +43,6 @@ pub(crate) async fn log(args: LogArgs) -> anyhow::Result<()> {
         say::text(&text);
     }
     Ok(())
-}
-
-async fn with_nobody_running(
-    opened: &Opened,
-    command: &LogCommand,
-) -> anyhow::Result<(String, Value)> {
-    match command {
-        LogCommand::Stats => stats(opened).await,
-        LogCommand::Freeze => freeze(opened).await,
-        LogCommand::Rotate(rotation) => rotate(opened, rotation).await,
-        LogCommand::Import(args) => import::import(opened, args).await,
-        LogCommand::Backup(_) => anyhow::bail!("a backup is made of an instance that may run"),
-    }
 }
 
 /// The directory of an instance that is there: looking makes none.
