@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use url::form_urlencoded::byte_serialize;
 
-use crate::Page;
+use crate::{Page, Visitor};
 
 /// Secrets by name, and texts that must not hold them.
 #[derive(Debug, Default)]
@@ -27,6 +27,14 @@ impl Canaries {
         if let Some((_, signature)) = value.rsplit_once('.') {
             self.secrets
                 .push((format!("{name}'s signature"), signature.to_owned()));
+        }
+    }
+
+    /// Every cookie that a browser has; one that was taken back is empty.
+    pub fn cookies(&mut self, name: &str, visitor: &Visitor) {
+        let cookies = visitor.cookies();
+        for cookie in cookies.values().filter(|cookie| !cookie.is_empty()) {
+            self.secret(name, cookie);
         }
     }
 

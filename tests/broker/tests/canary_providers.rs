@@ -170,13 +170,7 @@ async fn succeed(
         let value = tokens.get(token).and_then(Value::as_str);
         canaries.secret(&format!("{token} after {name}"), value.ok_or("no token")?);
     }
-    for cookie in visitor
-        .cookies()
-        .values()
-        .filter(|cookie| !cookie.is_empty())
-    {
-        canaries.secret(&format!("a cookie of {name}"), cookie);
-    }
+    canaries.cookies(&format!("a cookie of {name}"), &visitor);
     Ok(())
 }
 
@@ -202,13 +196,7 @@ async fn fail(
         &format!("the page of {account} at {name}"),
         shown.as_bytes(),
     );
-    for cookie in visitor
-        .cookies()
-        .values()
-        .filter(|cookie| !cookie.is_empty())
-    {
-        canaries.secret(&format!("a cookie of {account} at {name}"), cookie);
-    }
+    canaries.cookies(&format!("a cookie of {account} at {name}"), &visitor);
     Ok(())
 }
 

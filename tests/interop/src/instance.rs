@@ -1,5 +1,6 @@
 //! A private Sigstore, started as anybody starts it: `waxseald up` on an empty directory.
 
+use std::error::Error;
 use std::ffi::OsString;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -7,7 +8,11 @@ use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use waxseal_crypto::PublicKey;
+use waxseal_crypto_aws_lc::provider;
+use waxseal_formats::TrustedRoot;
 use waxseal_instance::{OutboxReader, email_login};
+use waxseal_tlog::{KeyName, NoteKey, SignatureKind};
 use waxseal_transport_reqwest::ReqwestTransport;
 
 use crate::program::{Server, our};
@@ -157,6 +162,24 @@ impl Instance {
     /// One of the files for clients.
     pub fn file(&self, name: &str) -> PathBuf {
         self.data().join("client").join(name)
+    }
+
+    /// The key of its log, from the trusted root.
+    ///
+    /// # Errors
+    /// If that does not say.
+    pub fn log_key(&self) -> Result<NoteKey, Box<dyn Error>> {
+        let json = std::fs::read(self.file("trusted_root.json"))?;
+        let root = TrustedRoot::from_json(&json)?;
+        let log = root.tlogs.first().ok_or("no log")?;
+        let key = PublicKey::from_spki_der(&log.public_key.raw_bytes)?;
+        let name = KeyName::new("localhost")?;
+        Ok(NoteKey::new(
+            provider(),
+            name,
+            SignatureKind::Ed25519,
+            &key,
+        )?)
     }
 
     /// Logs in by e-mail code, through the broker's pages.

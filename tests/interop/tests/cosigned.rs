@@ -19,7 +19,7 @@ use waxseal_tests_interop::{
     Asked, Client, IDENTITY, Instance, Kind, Setup, Tool, Witness, Work, our, output, run, trial,
     workspace,
 };
-use waxseal_tlog::{KeyName, NoteKey, SignatureKind};
+use waxseal_tlog::SignatureKind;
 
 /// An instance that publishes nothing without both witnesses.
 struct Town {
@@ -50,24 +50,13 @@ impl Town {
         })
     }
 
-    /// The log's verifier key, from the trusted root.
-    fn log_vkey(&self) -> Result<String, Failed> {
-        let json = std::fs::read(self.instance.file("trusted_root.json"))?;
-        let root = waxseal_formats::TrustedRoot::from_json(&json)?;
-        let key = waxseal_crypto::PublicKey::from_spki_der(&root.tlogs[0].public_key.raw_bytes)?;
-        let provider = waxseal_crypto_aws_lc::provider();
-        let name = KeyName::new("localhost")?;
-        let key = NoteKey::new(provider, name, SignatureKind::Ed25519, &key)?;
-        Ok(key.to_vkey())
-    }
-
     /// The log and both witnesses have signed it, says code that is none of ours.
     fn is_cosigned(&self, checkpoint: &str) -> Result<(), Failed> {
         assert_eq!(checkpoint.matches("\n\u{2014} ").count(), 3, "{checkpoint}");
         let sigstore = Tool::Python.path().map_err(|missing| missing.0)?;
         let mut child = Command::new(sigstore.with_file_name("python"))
             .arg(workspace().join("tests/interop/py/cosignatures.py"))
-            .arg(self.log_vkey()?)
+            .arg(self.instance.log_key()?.to_vkey())
             .args(self.witnesses.iter().map(Witness::vkey))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -145,7 +134,7 @@ fn whole_log(town: &Arc<OnceLock<Result<Town, String>>>) -> Trial {
             town.is_cosigned(std::str::from_utf8(&published.body)?)?;
             let folder = tempfile::tempdir()?;
             let key = folder.path().join("log.vkey");
-            let vkey = town.log_vkey()?;
+            let vkey = town.instance.log_key()?.to_vkey();
             std::fs::write(&key, &vkey)?;
             let fsck = Tool::TesseraFsck.path().map_err(|missing| missing.0)?;
             run(Command::new(fsck)

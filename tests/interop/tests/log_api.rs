@@ -19,8 +19,7 @@ use waxseal_tests_interop::{
     Answer, Asked, Instance, Records, RekorTiles, Setup, Tool, output, trial, workspace,
 };
 use waxseal_tlog::{
-    Checkpoint, ConsistencyProof, EntryBundle, KeyName, LogKey, NoteKey, SignatureKind, SignedNote,
-    TlogProof, leaf_hash,
+    Checkpoint, ConsistencyProof, EntryBundle, LogKey, SignedNote, TlogProof, leaf_hash,
 };
 
 const ENTRIES: &str = "/api/v2/log/entries";
@@ -774,7 +773,7 @@ fn besides() -> Result<(), Failed> {
             assert_eq!(result["status"], expected, "{result}");
         }
     }
-    let key = log_key(&instance)?;
+    let key = LogKey::new(instance.log_key()?);
     let open = |note: &str| -> Result<Checkpoint, Failed> {
         Ok(Checkpoint::open(&SignedNote::parse(note)?, &key, &[])?)
     };
@@ -840,14 +839,4 @@ fn full_bundle(instance: &Instance) -> Result<(), Failed> {
         assert_ne!(told.header("etag"), whole.header("etag"));
     }
     Ok(())
-}
-
-fn log_key(instance: &Instance) -> Result<LogKey, Failed> {
-    let json = std::fs::read(instance.file("trusted_root.json"))?;
-    let root = waxseal_formats::TrustedRoot::from_json(&json)?;
-    let key = waxseal_crypto::PublicKey::from_spki_der(&root.tlogs[0].public_key.raw_bytes)?;
-    let provider = waxseal_crypto_aws_lc::provider();
-    let name = KeyName::new("localhost")?;
-    let key = NoteKey::new(provider, name, SignatureKind::Ed25519, &key)?;
-    Ok(LogKey::new(key))
 }

@@ -16,7 +16,6 @@ use libtest_mimic::{Arguments, Failed};
 use waxseal_tests_interop::{
     Instance, Records, RekorTiles, Server, Tool, block_on, free_port, our, output, run, trial,
 };
-use waxseal_tlog::{KeyName, NoteKey, SignatureKind};
 use waxseal_transport::{Request, Transport as _};
 use waxseal_transport_reqwest::ReqwestTransport;
 
@@ -56,7 +55,7 @@ fn tessera_checks_ours() -> Result<(), Failed> {
     let instance = written()?;
     let folder = tempfile::tempdir()?;
     let key = folder.path().join("log.vkey");
-    std::fs::write(&key, vkey(&instance)?)?;
+    std::fs::write(&key, instance.log_key()?.to_vkey())?;
     let tiles = format!("file://{}/", tiles(&instance).display());
     for url in [tiles, format!("{}/", instance.url())] {
         let mut fsck = Command::new(path(Tool::TesseraFsck)?);
@@ -174,17 +173,6 @@ fn tiles(instance: &Instance) -> PathBuf {
 
 fn tiles_file(instance: &Instance, name: &str) -> PathBuf {
     tiles(instance).join(name)
-}
-
-/// The log's verifier key, from the trusted root.
-fn vkey(instance: &Instance) -> Result<String, Failed> {
-    let json = std::fs::read(instance.file("trusted_root.json"))?;
-    let root = waxseal_formats::TrustedRoot::from_json(&json)?;
-    let key = waxseal_crypto::PublicKey::from_spki_der(&root.tlogs[0].public_key.raw_bytes)?;
-    let provider = waxseal_crypto_aws_lc::provider();
-    let name = KeyName::new("localhost")?;
-    let key = NoteKey::new(provider, name, SignatureKind::Ed25519, &key)?;
-    Ok(key.to_vkey())
 }
 
 fn our_fsck(log: &Path) -> Command {
