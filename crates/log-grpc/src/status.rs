@@ -79,6 +79,7 @@ pub(crate) fn announced(response: Response) -> Response {
     Response::from_parts(parts, Body::new(end))
 }
 
+/// Copies [`PASSED_ON`] into a status's metadata.
 pub(crate) fn pass_on(headers: &HeaderMap, metadata: &mut MetadataMap) {
     for name in PASSED_ON {
         let value = headers.get(name).and_then(|value| value.to_str().ok());

@@ -14,8 +14,7 @@ use crate::service::{ProviderRefusal, Service};
 use crate::upstream::UpstreamError;
 
 /// One button for each way to log in. They are links: a form may not end at a provider, whose own
-/// redirects nobody here knows.
-/// With `only` there is that provider's alone, and a way to the others.
+/// redirects nobody here knows. With `only` there is that provider's alone, and a way to the others.
 pub(crate) fn choose(
     service: &Service,
     request: &str,
@@ -25,10 +24,8 @@ pub(crate) fn choose(
     let who = asker(login);
     let mut ways = String::new();
     let shown = |name: &str| only.is_none_or(|only| only == name);
-    for upstream in &service.upstreams {
-        if !shown(upstream.config.name()) {
-            continue;
-        }
+    let upstreams = service.upstreams.iter();
+    for upstream in upstreams.filter(|upstream| shown(upstream.config.name())) {
         let url = page_url(
             service,
             &format!("/auth/{}", upstream.config.name()),
