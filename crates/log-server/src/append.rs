@@ -11,7 +11,23 @@ use crate::{Published, Submission};
 /// A submission that waits for its place.
 pub(crate) struct Pending {
     pub(crate) submission: Box<dyn Submission>,
-    pub(crate) reply: oneshot::Sender<Result<Sequenced, AppendError>>,
+    /// The sealed entry that has its key, and is another one: whoever submits it has compared.
+    pub(crate) is_not: Option<u64>,
+    pub(crate) reply: oneshot::Sender<Result<Told, AppendError>>,
+}
+
+/// What becomes of a submission.
+pub(crate) enum Told {
+    /// It has its place.
+    Sequenced(Sequenced),
+    /// A sealed entry has its key. Whoever submits it reads that one and compares: in the sequencer
+    /// everybody else would wait for a bundle of 16 MiB.
+    Sealed {
+        /// That entry's index.
+        index: u64,
+        /// The submission, given back.
+        submission: Box<dyn Submission>,
+    },
 }
 
 /// An entry that is in the log, under a published checkpoint.
@@ -63,6 +79,21 @@ pub enum AppendError {
     /// It is unknown whether the entry is in the log: the process stops (rule D2).
     #[error("it is unknown whether the entry is in the log")]
     Unknown,
+}
+
+impl Pending {
+    /// One that is new, as far as is known, and where its answer comes.
+    pub(crate) fn new(
+        submission: Box<dyn Submission>,
+    ) -> (Self, oneshot::Receiver<Result<Told, AppendError>>) {
+        let (reply, answer) = oneshot::channel();
+        let pending = Self {
+            submission,
+            is_not: None,
+            reply,
+        };
+        (pending, answer)
+    }
 }
 
 /// A client that went away is no error: its entry is in the log all the same.

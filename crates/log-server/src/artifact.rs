@@ -3,6 +3,7 @@
 mod request;
 
 use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::OnceLock;
 
 use bytes::Bytes;
@@ -171,6 +172,15 @@ impl Personality for ArtifactLog {
     fn decode_bundle(&self, bundle: &[u8], width: u16) -> Option<Vec<Vec<u8>>> {
         let bundle = EntryBundle::parse(bundle, width).ok()?;
         Some(bundle.entries().to_vec())
+    }
+
+    fn decode_entries(&self, bundle: &[u8], positions: Range<usize>) -> Option<Vec<Vec<u8>>> {
+        let entries: Option<Vec<_>> = EntryBundle::split(bundle)
+            .take(positions.end)
+            .skip(positions.start)
+            .map(|entry| entry.ok().map(<[u8]>::to_vec))
+            .collect();
+        entries.filter(|entries| entries.len() == positions.len())
     }
 
     fn answer<'a>(&'a self, logged: &'a Logged) -> BoxFuture<'a, Result<Answer, BoxError>> {

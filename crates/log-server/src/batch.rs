@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 use std::error::Error;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use waxseal_crypto::Time;
 use waxseal_serve::BoxError;
 use waxseal_tlog::MAX_ENTRY_BYTES;
 
-use crate::append::{Pending, refuse};
+use crate::append::{Pending, Told, refuse};
 use crate::shared::{ReadError, Shared};
 use crate::state::LogState;
 use crate::{AppendError, BundleKind, DedupKey, NewEntry, Record};
@@ -80,14 +81,21 @@ impl Batch {
         let mut key_is_free = true;
         if let Some(index) = found {
             key_is_free = false;
-            let stored = match shared.entry(index).await {
-                Ok(stored) => stored,
-                Err(error) => return Err((pending, error)),
-            };
-            // A key that leads to other bytes proves nothing (S-13, I6).
-            if pending.submission.is_stored_as(&stored) {
-                self.push_duplicate(pending, index, Some(stored));
-                return Ok(());
+            if is_settled(shared, index) {
+                if pending.is_not != Some(index) {
+                    give_back(pending, index);
+                    return Ok(());
+                }
+            } else {
+                let stored = match shared.entry(index).await {
+                    Ok(stored) => stored,
+                    Err(error) => return Err((pending, error)),
+                };
+                // A key that leads to other bytes proves nothing (S-13, I6).
+                if pending.submission.is_stored_as(&stored) {
+                    self.push_duplicate(pending, index, Some(stored));
+                    return Ok(());
+                }
             }
         } else if let Some(index) = self.keys.get(&key).copied() {
             key_is_free = false;
@@ -173,4 +181,17 @@ impl Batch {
             .get(position)
             .map(|entry| entry.stored.as_slice())
     }
+}
+
+/// Whether an entry is read from objects, under a published checkpoint.
+fn is_settled(shared: &Shared, index: u64) -> bool {
+    index < shared.sealed.load(Ordering::Acquire) && index < shared.published.borrow().tree_size
+}
+
+/// Nobody waits here for a bundle to be read: whoever submits can compare.
+fn give_back(pending: Pending, index: u64) {
+    let Pending {
+        submission, reply, ..
+    } = pending;
+    let _ = reply.send(Ok(Told::Sealed { index, submission }));
 }

@@ -5,6 +5,7 @@ mod issuers;
 mod leaf;
 
 use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -195,15 +196,12 @@ impl Personality for CtLog {
     }
 
     fn decode_bundle(&self, bundle: &[u8], width: u16) -> Option<Vec<Vec<u8>>> {
-        let mut rest = bundle;
-        let mut stored = Vec::new();
-        for _ in 0..width {
-            let (_, after) = TileLeaf::split(rest)?;
-            let (entry, _) = rest.split_at_checked(rest.len() - after.len())?;
-            stored.push(entry.to_vec());
-            rest = after;
-        }
+        let (stored, rest) = split_entries(bundle, 0..usize::from(width))?;
         rest.is_empty().then_some(stored)
+    }
+
+    fn decode_entries(&self, bundle: &[u8], positions: Range<usize>) -> Option<Vec<Vec<u8>>> {
+        split_entries(bundle, positions).map(|(stored, _)| stored)
     }
 
     fn answer<'a>(&'a self, logged: &'a Logged) -> BoxFuture<'a, Result<Answer, BoxError>> {
@@ -216,6 +214,21 @@ impl Personality for CtLog {
             })
         })
     }
+}
+
+/// The entries at some positions, and what follows them.
+fn split_entries(bundle: &[u8], positions: Range<usize>) -> Option<(Vec<Vec<u8>>, &[u8])> {
+    let mut rest = bundle;
+    let mut stored = Vec::new();
+    for position in 0..positions.end {
+        let (_, after) = TileLeaf::split(rest)?;
+        let (entry, _) = rest.split_at_checked(rest.len() - after.len())?;
+        if position >= positions.start {
+            stored.push(entry.to_vec());
+        }
+        rest = after;
+    }
+    Some((stored, rest))
 }
 
 struct CtSubmission {

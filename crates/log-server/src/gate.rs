@@ -19,7 +19,7 @@ pub(crate) struct Gate {
 /// One who is inside.
 #[derive(Debug)]
 pub(crate) struct Pass<'a> {
-    _waiting: SemaphorePermit<'a>,
+    _waiting: Option<SemaphorePermit<'a>>,
     _inside: SemaphorePermit<'a>,
 }
 
@@ -38,10 +38,20 @@ impl Gate {
     /// [`ReadError::Busy`]: too many wait.
     pub(crate) async fn pass(&self) -> Result<Pass<'_>, ReadError> {
         let waiting = self.waiting.try_acquire().map_err(|_| ReadError::Busy)?;
-        // The semaphore is never closed.
+        Ok(Pass {
+            _waiting: Some(waiting),
+            ..self.pass_in_turn().await?
+        })
+    }
+
+    /// The same for somebody who is counted elsewhere, and is not turned away.
+    ///
+    /// # Errors
+    /// None: the semaphore is never closed.
+    pub(crate) async fn pass_in_turn(&self) -> Result<Pass<'_>, ReadError> {
         let inside = self.inside.acquire().await.map_err(|_| ReadError::Busy)?;
         Ok(Pass {
-            _waiting: waiting,
+            _waiting: None,
             _inside: inside,
         })
     }

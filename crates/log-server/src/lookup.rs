@@ -6,7 +6,7 @@ use waxseal_serve::BoxError;
 use waxseal_tlog::{ConsistencyProof, Hash, InclusionProof};
 
 use crate::append::Sequenced;
-use crate::gate::Gate;
+use crate::gate::Pass;
 use crate::personality::Prover;
 use crate::service::{Client, Service};
 use crate::shared::{ReadError, off_thread};
@@ -36,10 +36,21 @@ pub(crate) struct Consistency {
 impl Service {
     /// An entry under a published checkpoint, with its proof; `None` if that does not cover it.
     pub(crate) async fn entry(&self, index: u64) -> Result<Option<Logged>, ReadError> {
-        self.entry_through(&self.reads, index).await
+        self.entry_through(self.reads.pass(), index).await
     }
 
-    async fn entry_through(&self, gate: &Gate, index: u64) -> Result<Option<Logged>, ReadError> {
+    /// The entry that a submission may be. Who asks has come through the queue, and is not turned
+    /// away again.
+    pub(crate) async fn settled_entry(&self, index: u64) -> Result<Option<Logged>, ReadError> {
+        self.entry_through(self.own_reads.pass_in_turn(), index)
+            .await
+    }
+
+    async fn entry_through<'a>(
+        &self,
+        pass: impl Future<Output = Result<Pass<'a>, ReadError>>,
+        index: u64,
+    ) -> Result<Option<Logged>, ReadError> {
         // One with its cosignatures, if it covers the entry.
         let mut published = self.shown();
         if index >= published.tree_size {
@@ -48,7 +59,7 @@ impl Service {
         if index >= published.tree_size {
             return Ok(None);
         }
-        let _pass = gate.pass().await?;
+        let _pass = pass.await?;
         let shared = Arc::clone(&self.shared);
         let tree_size = published.tree_size;
         let read = off_thread(async move {
@@ -106,7 +117,7 @@ impl Service {
         let ledger = Arc::clone(&self.shared.ledger);
         let found = off_thread(async move { ledger.find(&[key]).await }).await;
         let index = found.ok()?.ok()?.into_iter().flatten().next()?;
-        let entry = self.entry_through(&self.own_reads, index).await;
+        let entry = self.entry_through(self.own_reads.pass(), index).await;
         let mut logged = entry.ok()??;
         logged.wants_entry = client.wants_entry;
         submission.is_stored_as(logged.stored()).then_some(logged)

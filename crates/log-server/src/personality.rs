@@ -1,13 +1,14 @@
 //! The joint for what a log holds: an artifact log, a CT log, whatever comes next.
 
 use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use waxseal_crypto::{BoxFuture, Time};
 use waxseal_formats::{self as formats, TransparencyLogEntry};
 use waxseal_serve::BoxError;
-use waxseal_tlog::{Hash, InclusionProof, NoteSigner, Origin};
+use waxseal_tlog::{Hash, InclusionProof, NoteSigner, Origin, TILE_WIDTH};
 
 use crate::shared::off_thread;
 use crate::{DedupKey, Ledger, LedgerError, ObjectName};
@@ -81,6 +82,15 @@ pub trait Personality: Send + Sync + 'static {
 
     /// The stored bytes in a bundle of `width` entries; `None` if it is not one.
     fn decode_bundle(&self, bundle: &[u8], width: u16) -> Option<Vec<Vec<u8>>>;
+
+    /// The stored bytes of some entries of a full bundle, by their positions in it: what is before
+    /// them is skipped, what is behind them is not looked at. `None` if it is not a bundle as far as
+    /// they go.
+    fn decode_entries(&self, bundle: &[u8], positions: Range<usize>) -> Option<Vec<Vec<u8>>> {
+        let mut entries = self.decode_bundle(bundle, TILE_WIDTH)?;
+        entries.truncate(positions.end);
+        Some(entries.split_off(positions.start.min(entries.len())))
+    }
 
     /// What is answered for an entry that is in the log.
     ///

@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use waxseal_serve::Fatal;
 
-use crate::append::Sequenced;
+use crate::append::{Sequenced, Told};
 use crate::batch::Place;
 use crate::batch_proofs::BatchProofs;
 use crate::personality::Prover;
@@ -173,13 +173,15 @@ fn answer_all(waiting: Vec<Committed>, evidence: impl Fn(&Place) -> Result<Evide
                 is_duplicate,
                 stored,
             } = place;
-            let answer = evidence.map(|(published, prover)| Sequenced {
-                index,
-                is_duplicate,
-                // Every place of a committed batch has its bytes.
-                stored: stored.unwrap_or_default(),
-                published,
-                prover,
+            let answer = evidence.map(|(published, prover)| {
+                Told::Sequenced(Sequenced {
+                    index,
+                    is_duplicate,
+                    // Every place of a committed batch has its bytes.
+                    stored: stored.unwrap_or_default(),
+                    published,
+                    prover,
+                })
             });
             let _ = pending.reply.send(answer);
         }

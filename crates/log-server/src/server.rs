@@ -307,8 +307,8 @@ async fn begin(
     let Some(submission) = genesis else {
         return Ok(pipeline);
     };
-    let (reply, answer) = oneshot::channel();
-    let appended = pipeline.append(vec![Pending { submission, reply }]).await;
+    let (pending, answer) = Pending::new(submission);
+    let appended = pipeline.append(vec![pending]).await;
     appended.map_err(|error| StartError::Genesis(error.into()))?;
     let answer = answer.await;
     match answer.map_err(|error| StartError::Genesis(error.into()))? {

@@ -6,17 +6,18 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
+use waxseal_serve::BoxError;
 use waxseal_tlog::{Tile, TilePath};
 
 use crate::admission::{Admission, OverShare};
-use crate::append::{Pending, Sequenced};
+use crate::append::{Pending, Sequenced, Told};
 use crate::gate::Gate;
 use crate::metrics::{Metrics, Outcome};
 use crate::personality::CheckError;
 use crate::sequencer::MAX_BATCH;
 use crate::shared::{ReadError, Shared, off_thread};
-use crate::{AppendError, BundleKind, Logged, ObjectName, Published, Refusal};
+use crate::{AppendError, BundleKind, Logged, ObjectName, Published, Refusal, Submission};
 
 /// Entries that may wait for a place.
 pub(crate) const MAX_WAITING: usize = 4 * MAX_BATCH;
@@ -45,7 +46,7 @@ pub(crate) struct Service {
 #[derive(Debug)]
 pub(crate) enum SubmitError {
     Refused(Refusal),
-    Check(waxseal_serve::BoxError),
+    Check(BoxError),
     Append(AppendError),
     /// The client has more than its share of the queue.
     OverShare,
@@ -142,15 +143,48 @@ impl Service {
                 CheckError::Fault(cause) => SubmitError::Check(cause),
             })?;
         }
-        let (reply, answer) = oneshot::channel();
-        place.send(Pending { submission, reply });
-        let sequenced = match tokio::time::timeout(APPEND_DEADLINE, answer).await {
-            Ok(Ok(sequenced)) => sequenced.map_err(SubmitError::Append)?,
-            Ok(Err(_)) => return Err(SubmitError::Append(AppendError::Stopped)),
-            Err(_) => return Err(SubmitError::Append(AppendError::Deadline)),
-        };
-        self.admission.answered();
-        Ok(self.logged(sequenced, client))
+        let appended = self.append(place, submission, client);
+        match tokio::time::timeout(APPEND_DEADLINE, appended).await {
+            Ok(logged) => {
+                self.admission.answered();
+                logged.map_err(SubmitError::Append)
+            }
+            Err(_) => Err(SubmitError::Append(AppendError::Deadline)),
+        }
+    }
+
+    /// Waits for the place of a checked submission. The sequencer may give it back, if a sealed
+    /// entry has its key: that one is read and compared here, where nobody else waits for it.
+    async fn append(
+        &self,
+        mut place: mpsc::Permit<'_, Pending>,
+        submission: Box<dyn Submission>,
+        client: Client,
+    ) -> Result<Logged, AppendError> {
+        let stopped = |_| AppendError::Stopped;
+        let (mut pending, mut answer) = Pending::new(submission);
+        loop {
+            place.send(pending);
+            let (index, submission) = match answer.await.map_err(stopped)?? {
+                Told::Sequenced(sequenced) => return Ok(self.logged(sequenced, client)),
+                Told::Sealed { index, submission } => (index, submission),
+            };
+            let cause = |error: ReadError| AppendError::Store(BoxError::from(error).into());
+            let entry = self.settled_entry(index).await.map_err(cause)?;
+            if let Some(mut logged) = entry.filter(|one| submission.is_stored_as(one.stored())) {
+                logged.wants_entry = client.wants_entry;
+                return Ok(logged);
+            }
+            // A key that leads to other bytes proves nothing (S-13, I6): it is a new entry. A key
+            // keeps its first index, so this is asked once.
+            (pending, answer) = Pending::new(submission);
+            pending.is_not = Some(index);
+            place = self
+                .arrivals
+                .reserve()
+                .await
+                .map_err(|_| AppendError::Stopped)?;
+        }
     }
 
     /// Whether a submission may be read at all; one that may not has ended.

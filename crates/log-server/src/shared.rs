@@ -173,13 +173,12 @@ impl Shared {
         let name = ObjectName::Tile(path);
         let damaged = || ReadError::Damaged { name };
         let bytes = self.object(name).await?;
-        let entries = self
-            .personality
-            .decode_bundle(&bytes, 256)
-            .ok_or_else(damaged)?;
         let first = usize::try_from(first).unwrap_or(usize::MAX);
         let count = usize::try_from(count).unwrap_or(usize::MAX);
-        Ok(entries.into_iter().skip(first).take(count).collect())
+        let positions = first..first.saturating_add(count);
+        self.personality
+            .decode_entries(&bytes, positions)
+            .ok_or_else(damaged)
     }
 
     /// The hashes of a tile of the committed tree.

@@ -54,19 +54,14 @@ impl EntryBundle {
     /// [`EntryBundleError::Truncated`] or [`EntryBundleError::WrongWidth`].
     pub fn parse(bytes: &[u8], width: u16) -> Result<Self, EntryBundleError> {
         let mut entries = Vec::new();
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            let position = entries.len();
+        for (position, entry) in Self::split(bytes).enumerate() {
             if position == usize::from(width) {
                 return Err(EntryBundleError::WrongWidth {
                     expected: width,
                     found: position + 1,
                 });
             }
-            let (entry, after) =
-                split_entry(rest).ok_or(EntryBundleError::Truncated { position })?;
-            entries.push(entry.to_vec());
-            rest = after;
+            entries.push(entry?.to_vec());
         }
         if entries.len() == usize::from(width) {
             Ok(Self { entries })
@@ -76,6 +71,25 @@ impl EntryBundle {
                 found: entries.len(),
             })
         }
+    }
+
+    /// The entries of a bundle one after the other, borrowed: for who wants a few of them. How many
+    /// there are is not checked. It ends behind an error.
+    pub fn split(bytes: &[u8]) -> impl Iterator<Item = Result<&[u8], EntryBundleError>> {
+        let mut rest = bytes;
+        let mut position = 0;
+        std::iter::from_fn(move || {
+            if rest.is_empty() {
+                return None;
+            }
+            let Some((entry, after)) = split_entry(rest) else {
+                rest = &[];
+                return Some(Err(EntryBundleError::Truncated { position }));
+            };
+            rest = after;
+            position += 1;
+            Some(Ok(entry))
+        })
     }
 
     /// Adds an entry.
@@ -147,6 +161,23 @@ mod tests {
             let error = EntryBundleError::Truncated { position };
             assert_eq!(EntryBundle::parse(&bytes[..cut], 2), Err(error), "{cut}");
         }
+    }
+
+    #[test]
+    fn split_ends_behind_what_is_cut_off() {
+        let mut bundle = EntryBundle::new();
+        bundle.push(b"one".to_vec()).unwrap();
+        bundle.push(Vec::new()).unwrap();
+        let mut bytes = bundle.encode();
+        let split = |bytes: &[u8]| -> Vec<_> {
+            let split = EntryBundle::split(bytes);
+            split.map(|entry| entry.map(<[u8]>::to_vec)).collect()
+        };
+        assert_eq!(split(&bytes), [Ok(b"one".to_vec()), Ok(Vec::new())]);
+        assert_eq!(split(&[]), []);
+        bytes.extend([0, 2, 7]);
+        let error = EntryBundleError::Truncated { position: 2 };
+        assert_eq!(split(&bytes)[2..], [Err(error)]);
     }
 
     #[test]

@@ -4,11 +4,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use waxseal_crypto::BoxFuture;
 use waxseal_serve::Shutdown;
 use waxseal_tlog::{Hash, KeyId, KeyName, SignatureLine, SignedNote};
 
+use super::sequencing::sequenced;
 use crate::AppendError;
 use crate::append::{Pending, Sequenced};
 use crate::pipeline::Pipeline;
@@ -133,10 +134,9 @@ fn pipeline(log: &LogServer) -> Pipeline {
 }
 
 async fn append(pipeline: &mut Pipeline, text: &str) -> Result<Sequenced, AppendError> {
-    let (reply, answer) = oneshot::channel();
-    let submission = Word::boxed(text);
-    let _ = pipeline.append(vec![Pending { submission, reply }]).await;
-    answer.await.unwrap()
+    let (pending, answer) = Pending::new(Word::boxed(text));
+    let _ = pipeline.append(vec![pending]).await;
+    answer.await.unwrap().map(sequenced)
 }
 
 fn is_cosigned(checkpoint: &str) -> bool {

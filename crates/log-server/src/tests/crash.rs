@@ -4,12 +4,12 @@
 //! the objects (I3); an entry that was not acknowledged is there whole or not at all (I5). Not a
 //! failure: an entry that is there although nobody was told. Nothing is random here.
 
-use tokio::sync::oneshot;
 use waxseal_tlog::{
     Checkpoint, ConsistencyProof, EntryBundle, Frontier, Hash, LogKey, SignedNote, Tile, TilePath,
     TileReader, leaf_hash, prove_consistency,
 };
 
+use super::sequencing::sequenced;
 use crate::append::Pending;
 use crate::server::Parts;
 use crate::testing::{Fault, ORIGIN, Rig, Word, provider};
@@ -53,16 +53,14 @@ async fn run(log: &LogServer, history: &mut History, name: &str, script: &[usize
         let mut answers = Vec::new();
         let waiting = (0..count).map(|n| {
             let text = format!("{name} {step} {n}");
-            let (reply, answer) = oneshot::channel();
-            answers.push((text.clone(), answer));
-            Pending {
-                submission: Word::boxed(&text),
-                reply,
-            }
+            let (pending, answer) = Pending::new(Word::boxed(&text));
+            answers.push((text, answer));
+            pending
         });
         let stopped = pipeline.append(waiting.collect()).await.is_err();
         for (text, answer) in answers {
-            if let Ok(Ok(sequenced)) = answer.await {
+            if let Ok(Ok(told)) = answer.await {
+                let sequenced = sequenced(told);
                 history.acknowledged.push((sequenced.index, text));
                 let published = &sequenced.published;
                 history
@@ -194,13 +192,9 @@ async fn s_19_every_size_can_be_started_again() {
             sealer.seal().await.unwrap();
         }
         let text = format!("entry {size}");
-        let (reply, answer) = oneshot::channel();
-        let pending = Pending {
-            submission: Word::boxed(&text),
-            reply,
-        };
+        let (pending, answer) = Pending::new(Word::boxed(&text));
         pipeline.append(vec![pending]).await.unwrap();
-        let sequenced = answer.await.unwrap().unwrap();
+        let sequenced = sequenced(answer.await.unwrap().unwrap());
         let published = &sequenced.published;
         history
             .checkpoints

@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep};
 use waxseal_serve::{Fatal, Shutdown};
 use waxseal_tlog::leaf_hash;
 
+use super::sequencing::sequenced;
 use crate::append::{Pending, Sequenced};
 use crate::pipeline::Arrivals;
 use crate::sequencer::FreezeRequest;
@@ -52,13 +53,12 @@ impl Running {
     }
 
     fn submit(&self, text: &str) -> Waiting {
-        let (reply, answer) = oneshot::channel();
-        let submission = Word::boxed(text);
-        let pending = Pending { submission, reply };
+        let (pending, answer) = Pending::new(Word::boxed(text));
         self.arrivals.try_send(pending).ok().unwrap();
         let since = Instant::now();
         tokio::spawn(async move {
             let answer = answer.await.unwrap_or(Err(AppendError::Stopped));
+            let answer = answer.map(sequenced);
             (answer, since.elapsed())
         })
     }

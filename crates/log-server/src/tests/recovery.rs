@@ -1,6 +1,5 @@
 //! What a log does not start on.
 
-use tokio::sync::oneshot;
 use waxseal_crypto::SignatureAlgorithm;
 use waxseal_tlog::{KeyName, NoteSigner, Origin, SignatureKind, Tile, TilePath};
 
@@ -18,18 +17,11 @@ async fn grown(rig: &Rig, size: u64) {
         ..
     } = log.parts.lock().unwrap().take().unwrap();
     let start = log.published().tree_size;
-    let waiting = (start..size).map(|n| Pending {
-        submission: Word::boxed(&format!("entry {n}")),
-        reply: oneshot::channel().0,
-    });
+    let waiting = (start..size).map(|n| Pending::new(Word::boxed(&format!("entry {n}"))).0);
     pipeline.append(waiting.collect()).await.unwrap();
     sealer.seal().await.unwrap();
     // One more commit, so that the ledger forgets what is sealed.
-    let reply = oneshot::channel().0;
-    let pending = Pending {
-        submission: Word::boxed(&format!("last {size}")),
-        reply,
-    };
+    let pending = Pending::new(Word::boxed(&format!("last {size}"))).0;
     pipeline.append(vec![pending]).await.unwrap();
     sealer.seal().await.unwrap();
 }
@@ -119,10 +111,7 @@ async fn forked() {
         mut sealer,
         ..
     } = log.parts.lock().unwrap().take().unwrap();
-    let pending = Pending {
-        submission: Word::boxed("other"),
-        reply: oneshot::channel().0,
-    };
+    let pending = Pending::new(Word::boxed("other")).0;
     pipeline.append(vec![pending]).await.unwrap();
     sealer.seal().await.unwrap();
     let objects = other.objects.inner.lock().unwrap().clone();
@@ -204,10 +193,7 @@ async fn s_21_a_flipped_bit_is_not_sealed() {
         mut sealer,
         ..
     } = log.parts.lock().unwrap().take().unwrap();
-    let waiting = (0..300).map(|n| Pending {
-        submission: Word::boxed(&format!("entry {n}")),
-        reply: oneshot::channel().0,
-    });
+    let waiting = (0..300).map(|n| Pending::new(Word::boxed(&format!("entry {n}"))).0);
     pipeline.append(waiting.collect()).await.unwrap();
     rig.ledger.inner.lock().unwrap().tail.get_mut(&77).unwrap()[0] ^= 1;
     assert!(matches!(
@@ -241,10 +227,7 @@ async fn i4_an_object_with_other_bytes_is_never_overwritten() {
         mut sealer,
         ..
     } = log.parts.lock().unwrap().take().unwrap();
-    let waiting = (0..256).map(|n| Pending {
-        submission: Word::boxed(&format!("entry {n}")),
-        reply: oneshot::channel().0,
-    });
+    let waiting = (0..256).map(|n| Pending::new(Word::boxed(&format!("entry {n}"))).0);
     pipeline.append(waiting.collect()).await.unwrap();
     assert!(matches!(
         sealer.seal().await,

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
 use waxseal_tlog::{Frontier, TilePath, leaf_hash};
 
+use super::sequencing::sequenced;
 use crate::append::{Pending, Sequenced};
 use crate::pipeline::Pipeline;
 use crate::server::Parts;
@@ -20,10 +20,10 @@ fn parts(log: &LogServer) -> Parts {
 }
 
 async fn append(pipeline: &mut Pipeline, text: &str) -> Result<Sequenced, AppendError> {
-    let (reply, answer) = oneshot::channel();
-    let submission = Word::boxed(text);
-    let _ = pipeline.append(vec![Pending { submission, reply }]).await;
-    answer.await.unwrap_or(Err(AppendError::Stopped))
+    let (pending, answer) = Pending::new(Word::boxed(text));
+    let _ = pipeline.append(vec![pending]).await;
+    let told = answer.await.unwrap_or(Err(AppendError::Stopped));
+    told.map(sequenced)
 }
 
 #[tokio::test(start_paused = true)]
@@ -33,10 +33,9 @@ async fn d1_nothing_leaves_before_its_commit_is_durable() {
     let Parts { mut pipeline, .. } = parts(&log);
     let (published, signed) = (log.published(), rig.signed.load(Ordering::SeqCst));
     rig.ledger.millis.store(1000, Ordering::SeqCst);
-    let (reply, mut answer) = oneshot::channel();
-    let submission = Word::boxed("a");
+    let (pending, mut answer) = Pending::new(Word::boxed("a"));
     let appended = tokio::spawn(async move {
-        let _ = pipeline.append(vec![Pending { submission, reply }]).await;
+        let _ = pipeline.append(vec![pending]).await;
     });
     tokio::time::sleep(Duration::from_millis(999)).await;
     // The entry is in the tree in memory, and on its way to the disk.
@@ -47,7 +46,8 @@ async fn d1_nothing_leaves_before_its_commit_is_durable() {
     let path = TilePath::parse("tile/0/000.p/2").unwrap();
     assert_eq!(log.service.read(path).await.unwrap(), None);
     appended.await.unwrap();
-    assert_eq!(answer.await.unwrap().unwrap().published.tree_size, 2);
+    let told = answer.await.unwrap().unwrap();
+    assert_eq!(sequenced(told).published.tree_size, 2);
     assert!(log.service.read(path).await.unwrap().is_some());
 }
 

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
 use waxseal_serve::{NotReady, Shutdown};
 use waxseal_tlog::{Tile, TilePath};
 
@@ -26,10 +25,7 @@ async fn grown(rig: &Rig, size: u64) -> LogServer {
     } = parts;
     let texts: Vec<_> = (1..size).map(|n| format!("entry {n}")).collect();
     for texts in texts.chunks(1024) {
-        let waiting = texts.iter().map(|text| Pending {
-            submission: Word::boxed(text),
-            reply: oneshot::channel().0,
-        });
+        let waiting = texts.iter().map(|text| Pending::new(Word::boxed(text)).0);
         pipeline.append(waiting.collect()).await.unwrap();
         sealer.seal().await.unwrap();
     }

@@ -2,32 +2,30 @@
 
 use std::sync::atomic::Ordering;
 
-use tokio::sync::oneshot;
 use waxseal_tlog::leaf_hash;
 
+use super::running::Running;
 use crate::AppendError;
 use crate::LogServer;
-use crate::append::{Pending, Sequenced};
+use crate::append::{Pending, Sequenced, Told};
 use crate::personality::Prover;
 use crate::pipeline::Pipeline;
 use crate::server::Parts;
+use crate::service::SubmitError;
 use crate::testing::{Fault, Rig, Word};
 
 type Answer = Result<Sequenced, AppendError>;
 
+/// A batch, of which none is known as a sealed entry.
 async fn append(pipeline: &mut Pipeline, texts: &[&str]) -> Vec<Answer> {
+    let told = tell(pipeline, texts).await.into_iter();
+    told.map(|told| told.map(sequenced)).collect()
+}
+
+async fn tell(pipeline: &mut Pipeline, texts: &[&str]) -> Vec<Result<Told, AppendError>> {
     let (waiting, answers): (Vec<_>, Vec<_>) = texts
         .iter()
-        .map(|text| {
-            let (reply, answer) = oneshot::channel();
-            (
-                Pending {
-                    submission: Word::boxed(text),
-                    reply,
-                },
-                answer,
-            )
-        })
+        .map(|text| Pending::new(Word::boxed(text)))
         .unzip();
     let fatal = pipeline.append(waiting).await;
     let mut found = Vec::new();
@@ -36,6 +34,13 @@ async fn append(pipeline: &mut Pipeline, texts: &[&str]) -> Vec<Answer> {
     }
     drop(fatal);
     found
+}
+
+pub(super) fn sequenced(told: Told) -> Sequenced {
+    match told {
+        Told::Sequenced(sequenced) => sequenced,
+        Told::Sealed { index, .. } => panic!("entry {index} is sealed"),
+    }
 }
 
 fn parts(log: &LogServer) -> Parts {
@@ -102,14 +107,49 @@ async fn the_same_entry_has_one_index() {
         ..
     } = parts(&log);
     sealer.seal().await.unwrap();
-    let answers = append(&mut pipeline, &["a", "newest", "log.example"]).await;
-    assert_eq!(places(&answers), [(1, true), (304, false), (0, true)]);
+    let late = |n: usize| format!("more {n}");
+    let (first, last) = (late(290), late(299));
+    let answers = append(&mut pipeline, &[&first, "newest", &last]).await;
+    assert_eq!(places(&answers), [(293, true), (304, false), (302, true)]);
     // All of a batch are old: nothing is committed, and all are answered.
     assert_eq!(
-        places(&append(&mut pipeline, &["a", "b"]).await),
-        [(1, true), (2, true)]
+        places(&append(&mut pipeline, &[&first, &last]).await),
+        [(293, true), (302, true)]
     );
     assert_eq!(log.published().tree_size, 305);
+    let log = Running::new(rig.start().await.unwrap());
+    for (text, index) in [("a", 1), ("log.example", 0), ("b", 2), (&first, 293)] {
+        let logged = log.submit(text).await.unwrap();
+        assert_eq!((logged.index(), logged.is_duplicate()), (index, true));
+        assert_eq!(logged.stored(), text.as_bytes());
+        assert!(logged.prove().is_ok());
+    }
+    log.stop().await;
+}
+
+/// A bundle has up to 16 MiB: nobody waits for one to be read but who submits what is in it.
+#[tokio::test]
+async fn the_sequencer_reads_no_bundle() {
+    let rig = Rig::new();
+    grow(&rig, 600).await;
+    let log = rig.start().await.unwrap();
+    let Parts { mut pipeline, .. } = parts(&log);
+    let texts: Vec<_> = (0..500).map(|n| format!("entry {n}")).collect();
+    let texts: Vec<_> = texts.iter().map(String::as_str).collect();
+    let reads = rig.objects.reads.load(Ordering::SeqCst);
+    for (told, n) in tell(&mut pipeline, &texts).await.into_iter().zip(0u64..) {
+        match told.unwrap() {
+            Told::Sealed { index, submission } => {
+                assert_eq!(index, n + 1);
+                assert!(submission.is_stored_as(texts[n as usize].as_bytes()));
+            }
+            Told::Sequenced(sequenced) => panic!("{sequenced:?}"),
+        }
+    }
+    assert_eq!(rig.objects.reads.load(Ordering::SeqCst), reads);
+    // Those that the ledger holds are compared at once.
+    let answers = append(&mut pipeline, &["entry 599", "new"]).await;
+    assert_eq!(places(&answers), [(600, true), (602, false)]);
 }
 
 #[tokio::test]
@@ -123,6 +163,23 @@ async fn s_13_a_colliding_key_proves_nothing() {
     assert_eq!(places(&answers), [(3, false), (1, true)]);
     assert_eq!(answers[1].as_ref().unwrap().stored, b"collide 1");
     assert_eq!(rig.ledger.inner.lock().unwrap().keys[&[7; 32]], 1);
+    // … nor one that leads to a sealed entry, with others beside it.
+    grow(&rig, 300).await;
+    let log = Running::new(rig.start().await.unwrap());
+    let size = log.log.published().tree_size;
+    let texts = ["collide 4", "new", "collide 1"];
+    let (four, new, one) = tokio::join!(
+        log.submit(texts[0]),
+        log.submit(texts[1]),
+        log.submit(texts[2])
+    );
+    let [four, new, one] = [four, new, one].map(Result::unwrap);
+    assert_eq!((one.index(), one.is_duplicate()), (1, true));
+    let mut indexes = [four.index(), new.index()];
+    indexes.sort_unstable();
+    assert_eq!(indexes, [size, size + 1]);
+    assert!(!four.is_duplicate() && !new.is_duplicate());
+    log.stop().await;
 }
 
 #[tokio::test]
@@ -298,7 +355,7 @@ async fn deadline() {
     let error = submitted.unwrap_err();
     assert!(matches!(
         error,
-        crate::service::SubmitError::Append(AppendError::Deadline)
+        SubmitError::Append(AppendError::Deadline)
     ));
 }
 
@@ -331,18 +388,26 @@ async fn damaged() {
 async fn s_18_a_duplicate_that_cannot_be_read_is_refused_alone() {
     let rig = Rig::new();
     grow(&rig, 300).await;
-    let log = rig.start().await.unwrap();
-    let Parts { mut pipeline, .. } = parts(&log);
+    let log = Running::new(rig.start().await.unwrap());
     rig.objects
         .inner
         .lock()
         .unwrap()
         .remove(&crate::ObjectName::Tile(BUNDLE));
-    let answers = append(&mut pipeline, &["new", "entry 5", "newer"]).await;
-    assert!(matches!(answers[1], Err(AppendError::Store(_))));
-    let places = |at: usize| answers[at].as_ref().map(|s| (s.index, s.is_duplicate));
-    assert_eq!(places(0).unwrap(), (302, false));
-    assert_eq!(places(2).unwrap(), (303, false));
+    let (new, lost, newer) = tokio::join!(
+        log.submit("new"),
+        log.submit("entry 5"),
+        log.submit("newer")
+    );
+    assert!(matches!(
+        lost,
+        Err(SubmitError::Append(AppendError::Store(_)))
+    ));
+    for logged in [new, newer] {
+        let logged = logged.unwrap();
+        assert!((302..304).contains(&logged.index()) && !logged.is_duplicate());
+    }
+    log.stop().await;
 }
 
 const BUNDLE: waxseal_tlog::TilePath = waxseal_tlog::TilePath::Entries {
