@@ -1,13 +1,11 @@
 //! The identity broker's store on redb.
 
+use std::io;
 use std::ops::Bound;
 use std::path::Path;
 use std::sync::Arc;
 
-use redb::{
-    Database, ReadableDatabase as _, ReadableTable as _, ReadableTableMetadata as _,
-    TableDefinition,
-};
+use redb::{Database, ReadableDatabase as _, ReadableTableMetadata as _, TableDefinition};
 use tokio::sync::Semaphore;
 use waxseal_crypto::{BoxFuture, Time};
 use waxseal_identity_server::{Change, Found, RecordKey, RecordKind, Store, StoreError};
@@ -16,7 +14,7 @@ use crate::file::{OpenError, open_database};
 
 mod commits;
 
-use commits::Commits;
+use commits::{Commits, SWEEP_BATCH, Work};
 
 /// A record's kind and digest.
 type Key = [u8; 33];
@@ -27,17 +25,13 @@ const RECORDS: TableDefinition<'_, &Key, &[u8]> = TableDefinition::new("records 
 /// The same keys in the order in which they expire, so that a sweep reads only what it removes.
 const EXPIRY: TableDefinition<'_, (i64, &Key), ()> = TableDefinition::new("expiry by kind");
 
-/// Most records that one transaction of a sweep removes; others come between.
-const SWEEP_BATCH: usize = 1000;
-
-/// Most threads that list or sweep, or wait for their turn: the threads are those of the whole
-/// process.
+/// Most threads that list, or wait for their turn: the threads are those of the whole process.
 const MAX_THREADS: usize = 8;
 
 /// The broker's records in one file that one process holds.
 ///
 /// Transactions run one after the other, and each is on disk before it is answered; those that wait
-/// share a commit. They run on the runtime's blocking threads.
+/// share a commit. One thread makes them all, and ends with the store.
 #[derive(Debug)]
 pub struct IdentityStore {
     database: Arc<Database>,
@@ -51,10 +45,17 @@ impl IdentityStore {
     /// # Errors
     /// [`OpenError`]: another process holds it, it is not ours alone, or it is damaged.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        let database = open_database(path)?;
+        Self::over(open_database(path)?).map_err(|source| OpenError::Io {
+            path: path.to_owned(),
+            source,
+        })
+    }
+
+    fn over(database: Database) -> io::Result<Self> {
+        let database = Arc::new(database);
         Ok(Self {
-            database: Arc::new(database),
-            commits: Commits::default(),
+            commits: Commits::start(Arc::clone(&database))?,
+            database,
             threads: Arc::new(Semaphore::new(MAX_THREADS)),
         })
     }
@@ -111,7 +112,10 @@ impl Store for IdentityStore {
         now: Time,
         change: Change,
     ) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(self.commits.transact(&self.database, keys, now, change))
+        Box::pin(async move {
+            self.commits.run(Work::Change(keys, now, change)).await?;
+            Ok(())
+        })
     }
 
     fn scan(
@@ -125,10 +129,10 @@ impl Store for IdentityStore {
     }
 
     fn sweep(&self, now: Time) -> BoxFuture<'_, Result<u64, StoreError>> {
-        self.blocking(move |database| {
+        Box::pin(async move {
             let mut removed = 0;
             loop {
-                let batch = sweep_batch(database, now)?;
+                let batch = self.commits.run(Work::Sweep(now)).await?;
                 removed += u64::try_from(batch).unwrap_or(u64::MAX);
                 if batch < SWEEP_BATCH {
                     return Ok(removed);
@@ -172,36 +176,6 @@ fn scan(
     Ok(found)
 }
 
-fn sweep_batch(database: &Database, now: Time) -> Result<usize, redb::Error> {
-    let mut writing = database.begin_write()?;
-    writing.set_quick_repair(true);
-    let mut removed = 0;
-    {
-        let mut records = writing.open_table(RECORDS)?;
-        let mut expiry = writing.open_table(EXPIRY)?;
-        let mut expired = Vec::new();
-        for row in expiry
-            .range(..(now.unix_seconds(), &[0; 33]))?
-            .take(SWEEP_BATCH)
-        {
-            let (key, _) = row?;
-            let (seconds, key) = key.value();
-            expired.push((seconds, *key));
-        }
-        for (seconds, key) in expired {
-            expiry.remove((seconds, &key))?;
-            records.remove(&key)?;
-            removed += 1;
-        }
-    }
-    if removed == 0 {
-        writing.abort()?;
-        return Ok(0);
-    }
-    writing.commit()?;
-    Ok(removed)
-}
-
 fn encode(bytes: &[u8], expires: Time) -> Vec<u8> {
     let mut value = expires.unix_seconds().to_be_bytes().to_vec();
     value.extend(expires.subsec_nanos().to_be_bytes());
@@ -221,5 +195,7 @@ fn failed(error: redb::Error) -> StoreError {
     StoreError(Box::new(error))
 }
 
+#[cfg(test)]
+mod faults;
 #[cfg(test)]
 mod tests;

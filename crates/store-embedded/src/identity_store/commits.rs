@@ -1,12 +1,14 @@
 //! One commit for every transaction that waits: a commit is two syncs of the disk, whatever it
 //! holds, so what arrives while one is under way shares the next.
 
-use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver};
+use std::thread::{self, JoinHandle};
+use std::{io, iter};
 
 use redb::{Database, ReadableTable as _, WriteTransaction};
-use tokio::sync::oneshot::{self, Sender};
+use tokio::sync::oneshot;
 use waxseal_crypto::Time;
 use waxseal_identity_server::{Change, RecordKey, Slot, StoreError};
 
@@ -16,24 +18,36 @@ use super::{EXPIRY, RECORDS, decode, encode};
 /// for more work than this.
 const MOST_IN_A_COMMIT: usize = 256;
 
+/// Most records that one transaction of a sweep removes; others come between.
+pub(super) const SWEEP_BATCH: usize = 1000;
+
+/// What a transaction does.
+pub(super) enum Work {
+    /// A change of these records.
+    Change(Vec<RecordKey>, Time, Change),
+    /// Removes some of what has expired.
+    Sweep(Time),
+}
+
+/// How many records a sweep removed; none for a change.
+type Outcome = Result<usize, StoreError>;
+
 /// A transaction that waits for its commit.
 struct Waiting {
-    keys: Vec<RecordKey>,
-    now: Time,
-    change: Change,
-    answer: Sender<Result<(), StoreError>>,
+    work: Work,
+    answer: oneshot::Sender<Outcome>,
 }
 
-#[derive(Default)]
-struct State {
-    waiting: Vec<Waiting>,
-    /// Whether somebody is at work on them.
-    working: bool,
+/// The thread that commits, and the way to it. There is no interval: the first transaction starts
+/// at once, alone.
+///
+/// It is one thread for the life of the store, not one of the runtime's: an allocator keeps a heap
+/// for each thread, and the store's cached pages, made on many, would hold each of those heaps at
+/// its largest.
+pub(super) struct Commits {
+    queue: Option<mpsc::Sender<Waiting>>,
+    thread: Option<JoinHandle<()>>,
 }
-
-/// The transactions that wait. There is no interval: the first one starts at once, alone.
-#[derive(Clone, Default)]
-pub(super) struct Commits(Arc<Mutex<State>>);
 
 impl std::fmt::Debug for Commits {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -42,65 +56,61 @@ impl std::fmt::Debug for Commits {
 }
 
 impl Commits {
+    /// Starts the thread.
+    pub(super) fn start(database: Arc<Database>) -> io::Result<Self> {
+        let (queue, waiting) = mpsc::channel();
+        let thread = thread::Builder::new()
+            .name("broker-commits".to_owned())
+            .spawn(move || commit_all(&database, &waiting))?;
+        Ok(Self {
+            queue: Some(queue),
+            thread: Some(thread),
+        })
+    }
+
     /// Runs a transaction; the answer comes after the commit that holds it. It is made also if
     /// nobody waits for the answer any more.
-    pub(super) async fn transact(
-        &self,
-        database: &Arc<Database>,
-        keys: Vec<RecordKey>,
-        now: Time,
-        change: Change,
-    ) -> Result<(), StoreError> {
+    pub(super) async fn run(&self, work: Work) -> Outcome {
         let (answer, answered) = oneshot::channel();
-        let idle = {
-            let mut state = self.state();
-            state.waiting.push(Waiting {
-                keys,
-                now,
-                change,
-                answer,
-            });
-            !mem::replace(&mut state.working, true)
-        };
-        if idle {
-            let (commits, database) = (self.clone(), Arc::downgrade(database));
-            tokio::task::spawn_blocking(move || commits.work(&database));
+        if let Some(queue) = &self.queue {
+            // If nobody takes it, its answer is dropped with it.
+            let _refused = queue.send(Waiting { work, answer });
         }
         let answer = answered.await;
         answer.map_err(|error| StoreError(Box::new(error)))?
     }
+}
 
-    /// Commits what waits until nothing does. Between two commits the file is free: who has his
-    /// answer and drops the store may open it again.
-    fn work(&self, database: &Weak<Database>) {
-        while let Some(batch) = self.next() {
-            if let Some(database) = database.upgrade() {
-                commit(database, batch);
-            }
+impl Drop for Commits {
+    /// What waits is committed still, and the file is free afterwards.
+    fn drop(&mut self) {
+        drop(self.queue.take());
+        let Some(thread) = self.thread.take() else {
+            return;
+        };
+        // A change may hold the last of the store, and a thread cannot wait for itself.
+        if thread.thread().id() != thread::current().id() {
+            let _ended = thread.join();
         }
     }
+}
 
-    fn next(&self) -> Option<Vec<Waiting>> {
-        let mut state = self.state();
-        if state.waiting.is_empty() {
-            state.working = false;
-            return None;
-        }
-        let count = state.waiting.len().min(MOST_IN_A_COMMIT);
-        Some(state.waiting.drain(..count).collect())
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+/// Commits what waits until the store is dropped.
+fn commit_all(database: &Database, waiting: &Receiver<Waiting>) {
+    while let Ok(first) = waiting.recv() {
+        let more = waiting.try_iter().take(MOST_IN_A_COMMIT - 1);
+        let batch = iter::once(first).chain(more).collect();
+        // A panic of the database drops the answers of this batch, which refuses them; whoever
+        // comes later is answered, too.
+        let _panicked = catch_unwind(AssertUnwindSafe(|| commit(database, batch)));
     }
 }
 
 /// Runs the batch in one transaction of the file and answers each of it: all are on disk, or the
 /// fault is everybody's.
-fn commit(database: Arc<Database>, batch: Vec<Waiting>) {
+fn commit(database: &Database, batch: Vec<Waiting>) {
     let mut answers = Vec::with_capacity(batch.len());
-    let outcome = all(&database, batch, &mut answers);
-    drop(database);
+    let outcome = all(database, batch, &mut answers);
     let fault = outcome.err().map(Arc::new);
     for (answer, applied) in answers {
         let outcome = match &fault {
@@ -113,25 +123,33 @@ fn commit(database: Arc<Database>, batch: Vec<Waiting>) {
 }
 
 /// Where one of a batch is answered, and what became of it alone.
-type Answer = (Sender<Result<(), StoreError>>, Result<(), StoreError>);
+type Answer = (oneshot::Sender<Outcome>, Outcome);
 
 fn all(
     database: &Database,
     batch: Vec<Waiting>,
     answers: &mut Vec<Answer>,
 ) -> Result<(), redb::Error> {
-    let mut changes = Vec::with_capacity(batch.len());
+    let mut works = Vec::with_capacity(batch.len());
     for waiting in batch {
-        answers.push((waiting.answer, Ok(())));
-        changes.push((waiting.keys, waiting.now, waiting.change));
+        answers.push((waiting.answer, Ok(0)));
+        works.push(waiting.work);
     }
     let mut writing = database.begin_write()?;
     // After a crash the file is then usable at once, instead of being read through.
     writing.set_quick_repair(true);
     let mut changed = false;
-    for ((keys, now, change), (_, answer)) in changes.into_iter().zip(answers) {
-        match apply(&writing, &keys, now, change)? {
+    for (work, (_, answer)) in works.into_iter().zip(answers) {
+        let applied = match work {
+            Work::Change(keys, now, change) => apply(&writing, &keys, now, change)?,
+            Work::Sweep(now) => sweep(&writing, now)?,
+        };
+        match applied {
             Applied::Changed => changed = true,
+            Applied::Removed(count) => {
+                changed = true;
+                *answer = Ok(count);
+            }
             Applied::Unchanged => {}
             Applied::Panicked => *answer = Err(StoreError("the change panicked".into())),
         }
@@ -150,6 +168,8 @@ fn all(
 /// What became of one transaction.
 enum Applied {
     Changed,
+    /// A sweep's part of what has expired.
+    Removed(usize),
     Unchanged,
     /// A defect of ours in the change, before anything of it was written: its neighbours go on.
     Panicked,
@@ -199,4 +219,26 @@ fn apply(
         }
     }
     Ok(applied)
+}
+
+fn sweep(writing: &WriteTransaction, now: Time) -> Result<Applied, redb::Error> {
+    let mut records = writing.open_table(RECORDS)?;
+    let mut expiry = writing.open_table(EXPIRY)?;
+    let mut expired = Vec::new();
+    for row in expiry
+        .range(..(now.unix_seconds(), &[0; 33]))?
+        .take(SWEEP_BATCH)
+    {
+        let (key, _) = row?;
+        let (seconds, key) = key.value();
+        expired.push((seconds, *key));
+    }
+    for (seconds, key) in &expired {
+        expiry.remove((*seconds, key))?;
+        records.remove(key)?;
+    }
+    Ok(match expired.len() {
+        0 => Applied::Unchanged,
+        removed => Applied::Removed(removed),
+    })
 }

@@ -108,7 +108,7 @@ async fn of_many_that_take_one_record_one_gets_it() {
 fn a_crowd_of_log_ins_takes_no_thread_from_the_rest_of_the_server() {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
-        .max_blocking_threads(MAX_THREADS + 1)
+        .max_blocking_threads(1)
         .enable_time()
         .build()
         .unwrap();
