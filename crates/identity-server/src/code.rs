@@ -1,4 +1,5 @@
-//! The code that a mail carries: eight digits, kept only as a keyed digest.
+//! The code that a mail carries, kept only as a keyed digest: eight digits, or twelve while others
+//! are guessing.
 
 use std::fmt;
 
@@ -23,8 +24,8 @@ impl CodeKey {
         Self(Zeroizing::new(bytes))
     }
 
-    /// HMAC-SHA256 over log-in, address and code. The first is 32 bytes long and the last eight
-    /// digits, so the parts cannot run into one another.
+    /// HMAC-SHA256 over log-in, address and code. The first is 32 bytes long and the last has only
+    /// digits, so the parts cannot run into one another where a zero byte ends the address.
     pub(crate) fn mac(&self, login: &[u8; 32], address: &str, code: &LoginCode) -> [u8; 32] {
         let mac = Hmac::<Sha256>::new_from_slice(self.0.as_ref());
         let Ok(mut mac) = mac else {
@@ -33,6 +34,7 @@ impl CodeKey {
         };
         mac.update(login);
         mac.update(address.as_bytes());
+        mac.update(&[0]);
         mac.update(code.0.as_bytes());
         mac.finalize().into_bytes().into()
     }
@@ -59,22 +61,34 @@ impl fmt::Debug for CodeKey {
     }
 }
 
-/// Eight decimal digits.
+/// Digits of a code, and of one that is asked for while very many are guessed.
+const SHORT: usize = 8;
+const LONG: usize = 12;
+
+/// Eight decimal digits, or twelve.
 #[derive(Clone, PartialEq, Eq)]
 pub struct LoginCode(Zeroizing<String>);
 
 impl LoginCode {
-    /// A fresh code. Values beyond the last whole multiple are drawn again, so that every code is
-    /// equally likely.
+    /// A fresh code of twelve digits.
     pub(crate) fn generate(random: &dyn Random) -> Result<Self, RandomError> {
-        loop {
-            let mut bytes = Zeroizing::new([0; 4]);
-            random.fill(bytes.as_mut())?;
-            let number = u32::from_be_bytes(*bytes);
-            if number < u32::MAX / CODES * CODES {
-                return Ok(Self(Zeroizing::new(format!("{:08}", number % CODES))));
-            }
+        let (head, tail) = (eight_digits(random)?, eight_digits(random)?);
+        let mut digits = Zeroizing::new(String::with_capacity(LONG));
+        for part in [head.as_str(), tail.get(..LONG - SHORT).unwrap_or_default()] {
+            digits.push_str(part);
         }
+        Ok(Self(digits))
+    }
+
+    /// Its first eight digits.
+    pub(crate) fn shortened(&self) -> Self {
+        let head = self.0.get(..SHORT).unwrap_or_default();
+        Self(Zeroizing::new(head.to_owned()))
+    }
+
+    /// Whether it has twelve digits.
+    pub(crate) fn is_long(&self) -> bool {
+        self.0.len() == LONG
     }
 
     /// A code as a person types it: spaces and hyphens between the digits do not count.
@@ -87,7 +101,8 @@ impl LoginCode {
                 .filter(|c| !c.is_whitespace() && *c != '-')
                 .collect(),
         );
-        let fits = digits.len() == 8 && digits.bytes().all(|c| c.is_ascii_digit());
+        let fits =
+            [SHORT, LONG].contains(&digits.len()) && digits.bytes().all(|c| c.is_ascii_digit());
         fits.then_some(Self(digits))
     }
 
@@ -98,8 +113,27 @@ impl LoginCode {
 
     /// As people read it: `1234 5678`.
     pub fn grouped(&self) -> Zeroizing<String> {
-        let (head, tail) = self.0.split_at_checked(4).unwrap_or_default();
-        Zeroizing::new(format!("{head} {tail}"))
+        let mut grouped = Zeroizing::new(String::with_capacity(LONG + 2));
+        for (place, digit) in self.0.chars().enumerate() {
+            if place > 0 && place % 4 == 0 {
+                grouped.push(' ');
+            }
+            grouped.push(digit);
+        }
+        grouped
+    }
+}
+
+/// Eight random digits. Values beyond the last whole multiple are drawn again, so that all are
+/// equally likely.
+fn eight_digits(random: &dyn Random) -> Result<Zeroizing<String>, RandomError> {
+    loop {
+        let mut bytes = Zeroizing::new([0; 4]);
+        random.fill(bytes.as_mut())?;
+        let number = u32::from_be_bytes(*bytes);
+        if number < u32::MAX / CODES * CODES {
+            return Ok(Zeroizing::new(format!("{:08}", number % CODES)));
+        }
     }
 }
 
@@ -126,8 +160,8 @@ mod tests {
     }
 
     fn check(numbers: &[u32], expected: &str) {
-        let code = LoginCode::generate(&Script(Mutex::new(numbers.to_vec()))).unwrap();
-        assert_eq!(code.expose(), expected);
+        let code = eight_digits(&Script(Mutex::new(numbers.to_vec()))).unwrap();
+        assert_eq!(code.as_str(), expected);
     }
 
     #[test]
@@ -141,6 +175,15 @@ mod tests {
     }
 
     #[test]
+    fn a_long_code_begins_with_a_short_one() {
+        let numbers = vec![12_345_678, u32::MAX, 98_765_432];
+        let code = LoginCode::generate(&Script(Mutex::new(numbers))).unwrap();
+        assert_eq!(code.grouped().as_str(), "1234 5678 9876");
+        assert_eq!(code.shortened().grouped().as_str(), "1234 5678");
+        assert!(code.is_long() && !code.shortened().is_long());
+    }
+
+    #[test]
     fn typed_codes_are_forgiving_about_spaces_alone() {
         let check = |text: &str, expected: Option<&str>| {
             let code = LoginCode::typed(text);
@@ -149,10 +192,13 @@ mod tests {
         check("12345678", Some("12345678"));
         check(" 1234 5678\n", Some("12345678"));
         check("1234-5678", Some("12345678"));
+        check("1234 5678 9012", Some("123456789012"));
         for text in [
             "",
             "1234567",
             "123456789",
+            "12345678901",
+            "1234567890123",
             "1234567a",
             "１２３４５６７８",
             "+1234567",
@@ -176,6 +222,12 @@ mod tests {
                 "you@example.com",
                 &LoginCode::typed("12345679").unwrap()
             )
+        );
+        // The end of an address is not the beginning of a code.
+        let long = LoginCode::typed("123412345678").unwrap();
+        assert_ne!(
+            key.mac(&[1; 32], "you@example.com1234", &code),
+            key.mac(&[1; 32], "you@example.com", &long)
         );
         assert_ne!(
             good,

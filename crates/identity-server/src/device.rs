@@ -105,13 +105,12 @@ impl Service {
             return Err(invalid("connector_id names no way to log in here"));
         }
         let random = &*self.context.random;
-        let codes = DeviceCodes {
-            device_code: Secret::generate(random).map_err(Fault::from)?,
-            user_code: UserCode::generate(random).map_err(Fault::from)?,
-        };
+        let device_code = Secret::generate(random).map_err(Fault::from)?;
+        let user_code = UserCode::generate(random).map_err(Fault::from)?;
+        let short = user_code.shortened();
         let now = self.now();
         let end = now.checked_add(DEVICE_LIFE).unwrap_or(now).unix_seconds();
-        let digest = codes.device_code.digest();
+        let digest = device_code.digest();
         let device = Device {
             client_id: client.id,
             code_challenge: code_challenge.to_owned(),
@@ -127,14 +126,18 @@ impl Service {
         let limited = !self.config.is_outbox();
         let keys = vec![
             device_key(&digest),
-            user_code_key(&codes.user_code),
+            user_code_key(&user_code),
+            user_code_key(&short),
             DEVICES_PER_PEER.key(&peer_name(peer)),
             DEVICES_PER_SITE.key(&site_name(peer)),
+            USER_CODES_IN_ALL.key(""),
         ];
         let made = transact(&*self.context.store, keys, now, move |slots| {
-            let [of_device, of_user, of_peer, of_site] = slots else {
-                return Ok(false);
+            let [of_device, of_long, of_short, of_peer, of_site, in_all] = slots else {
+                return Ok(None);
             };
+            let is_long = USER_CODES_IN_ALL.is_half_used(Some(in_all), now);
+            let of_user = if is_long { of_long } else { of_short };
             if limited {
                 DEVICES_PER_PEER.admit(Some(of_peer), now)?;
                 DEVICES_PER_SITE.admit(Some(of_site), now)?;
@@ -143,19 +146,23 @@ impl Service {
             }
             // One chance in 10^10 that the code is in use; its owner keeps it.
             if of_user.record.is_some() {
-                return Ok(false);
+                return Ok(None);
             }
             write(Some(of_device), &device, end.saturating_add(KNOWN_AFTER));
             write(Some(of_user), &digest, end);
-            Ok(true)
+            Ok(Some(is_long))
         });
-        match made.await.map_err(Fault::from)? {
-            Ok(true) => {}
-            Ok(false) => return Err(invalid("the codes collided: ask again")),
+        let user_code = match made.await.map_err(Fault::from)? {
+            Ok(Some(true)) => user_code,
+            Ok(Some(false)) => short,
+            Ok(None) => return Err(invalid("the codes collided: ask again")),
             Err(retry) => return Err(DeviceRefusal::TooMany { retry }),
-        }
+        };
         self.audit(LoginEvent::DeviceBegun, "", peer);
-        Ok(codes)
+        Ok(DeviceCodes {
+            device_code,
+            user_code,
+        })
     }
 
     /// Finds the device of a code that somebody typed, and begins a log-in for it in this browser.
@@ -173,6 +180,7 @@ impl Service {
             USER_CODES_PER_SITE.key(&site_name(peer)),
             USER_CODES_IN_ALL.key(""),
         ];
+        let is_long = code.is_long();
         let found = transact(&*self.context.store, keys, now, move |slots| {
             let [of_user, of_peer, of_site, in_all] = slots else {
                 return Err(Refusal::WrongUserCode);
@@ -184,11 +192,16 @@ impl Service {
             USER_CODES_PER_SITE
                 .admit(Some(of_site), now)
                 .map_err(wait)?;
-            USER_CODES_IN_ALL.admit(Some(in_all), now).map_err(wait)?;
+            if !is_long {
+                let in_all = USER_CODES_IN_ALL.admit(Some(in_all), now);
+                in_all.map_err(|_| Refusal::ShortUserCode)?;
+            }
             read::<[u8; 32]>(Some(of_user)).ok_or_else(|| {
                 USER_CODES_PER_PEER.note(Some(of_peer), now);
                 USER_CODES_PER_SITE.note(Some(of_site), now);
-                USER_CODES_IN_ALL.note(Some(in_all), now);
+                if !is_long {
+                    USER_CODES_IN_ALL.note(Some(in_all), now);
+                }
                 Refusal::WrongUserCode
             })
         });
@@ -196,7 +209,9 @@ impl Service {
             Ok(digest) => self.begin_device_login(digest, peer).await,
             Err(refusal) => {
                 match refusal {
-                    Refusal::TooManyUserCodes { .. } => self.audit_limited("", peer),
+                    Refusal::TooManyUserCodes { .. } | Refusal::ShortUserCode => {
+                        self.audit_limited("", peer)
+                    }
                     _ => self.audit(LoginEvent::WrongUserCode, "", peer),
                 }
                 Err(refusal)

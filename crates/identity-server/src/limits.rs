@@ -70,7 +70,9 @@ pub(crate) const FAILURES_PER_SITE: Limit = Limit {
 };
 
 /// Wrong codes in all: many clients against many addresses. At this rate the chance of one hit in
-/// a year is below one in two.
+/// a year is below one in two. It is of short codes alone: whoever reaches it on purpose would keep
+/// everybody out, so before it is reached codes become long ([`Limit::is_half_used`]): at those a
+/// million clients, each at its own limit, hit one in a year with a chance of one in six.
 pub(crate) const FAILURES_IN_ALL: Limit = Limit {
     name: "failures in all",
     per_hour: 5000,
@@ -121,7 +123,7 @@ pub(crate) const USER_CODES_PER_SITE: Limit = Limit {
     apart: 0,
 };
 
-/// Wrong user codes in all.
+/// Wrong user codes in all; of short ones alone, as with [`FAILURES_IN_ALL`].
 pub(crate) const USER_CODES_IN_ALL: Limit = Limit {
     name: "user codes in all",
     per_hour: 5000,
@@ -156,6 +158,11 @@ impl Limit {
         } else {
             Err(Duration::from_secs(u64::try_from(wait).unwrap_or(0)))
         }
+    }
+
+    /// Whether half of the events have happened.
+    pub(crate) fn is_half_used(self, slot: Option<&Slot>, now: Time) -> bool {
+        self.window(slot, now).times.len() >= self.per_hour / 2
     }
 
     /// Counts one event.

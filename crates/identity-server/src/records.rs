@@ -137,6 +137,9 @@ pub(crate) enum DeviceState {
 pub(crate) struct Challenge {
     /// The address in its normal form.
     pub(crate) address: String,
+    /// Whether the code has twelve digits.
+    #[serde(default)]
+    pub(crate) is_long: bool,
     /// HMAC of the code under the code key.
     pub(crate) mac: [u8; 32],
     pub(crate) expires: i64,

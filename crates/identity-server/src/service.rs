@@ -141,7 +141,7 @@ pub(crate) enum Refusal {
     /// The log-in is for a device, and its owner has not agreed to that.
     #[error("not confirmed")]
     NotConfirmed,
-    /// Not eight letters; it costs no attempt.
+    /// Not eight letters, nor twelve; it costs no attempt.
     #[error("not a device's code")]
     NotAUserCode,
     #[error("wrong device code")]
@@ -149,22 +149,28 @@ pub(crate) enum Refusal {
     /// Too many log-ins, or visits to providers, were begun from this client.
     #[error("too many log-ins")]
     TooManyLogins { retry: Duration },
-    /// Too many wrong device codes from this client, or in all.
+    /// Too many wrong device codes from this client.
     #[error("too many wrong device codes")]
     TooManyUserCodes { retry: Duration },
+    /// So many wrong device codes in all that short ones count no more.
+    #[error("short device codes count no more")]
+    ShortUserCode,
     /// The device has its answer already, or waits no longer.
     #[error("the device waits no longer")]
     DeviceGone,
     /// Too many codes, or too soon.
     #[error("too many codes")]
     TooManyCodes { retry: Duration },
-    /// Too many wrong codes, for this address, from this client, or in all.
+    /// Too many wrong codes, for this address, or from this client.
     #[error("too many wrong codes")]
     TooManyFailures { retry: Duration },
+    /// So many wrong codes in all that short ones count no more.
+    #[error("short codes count no more")]
+    ShortCode,
     /// No code is waiting: none was asked for, or it is void or expired.
     #[error("no code is waiting")]
     NoCode,
-    /// Not eight digits; it costs no attempt.
+    /// Not as many digits as the code has; it costs no attempt.
     #[error("not a code")]
     NotACode,
     #[error("wrong code")]

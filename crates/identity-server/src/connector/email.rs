@@ -53,12 +53,14 @@ impl Service {
         let tied = account.as_ref().map(|account| account.connector.clone());
         let key = login_key(request);
         let code_key = &self.context.code_key;
-        let mac = code_key.mac(key.as_bytes(), address.as_str(), &code);
+        let mac = |code| code_key.mac(key.as_bytes(), address.as_str(), code);
+        let (short, long_mac) = (code.shortened(), mac(&code));
         // No code has this digest, so none that is typed is right.
         let void = Secret::generate(&*self.context.random)?.digest();
         let mut challenge = Challenge {
             address: address.as_str().to_owned(),
-            mac,
+            is_long: false,
+            mac: mac(&short),
             expires: now.checked_add(CODE_LIFE).unwrap_or(now).unix_seconds(),
             attempts_left: ATTEMPTS_PER_CODE,
         };
@@ -67,11 +69,12 @@ impl Service {
             CODES_PER_ADDRESS.key(&mailbox(address.as_str())),
             CODES_PER_PEER.key(&peer_name(peer)),
             CODES_PER_SITE.key(&site_name(peer)),
+            FAILURES_IN_ALL.key(""),
         ];
         keys.extend(bans_of_address(address.as_str()));
         let (cookie, limited) = (cookie.map(str::to_owned), !self.config.is_outbox());
         let outcome = transact(&*self.context.store, keys, now, move |slots| {
-            let [login, of_address, of_peer, of_site, bans @ ..] = slots else {
+            let [login, of_address, of_peer, of_site, in_all, bans @ ..] = slots else {
                 return Err(Refusal::UnknownLogin);
             };
             let mut owned = own(read(Some(login)), cookie.as_deref(), now)?;
@@ -89,6 +92,10 @@ impl Service {
                 CODES_PER_PEER.note(Some(of_peer), now);
                 CODES_PER_SITE.note(Some(of_site), now);
             }
+            if FAILURES_IN_ALL.is_half_used(Some(in_all), now) {
+                (challenge.is_long, challenge.mac) = (true, long_mac);
+            }
+            let is_long = challenge.is_long;
             let banned = bans.iter().any(|ban| is_banned(Some(ban)));
             if banned || !admitted {
                 challenge.mac = void;
@@ -96,15 +103,16 @@ impl Service {
             owned.challenge = Some(challenge);
             let expires = owned.expires;
             write(Some(login), &owned, expires);
-            Ok(banned)
+            Ok((banned, is_long))
         });
         match outcome.await? {
-            Ok(false) if admitted => {
+            Ok((false, is_long)) if admitted => {
+                let code = if is_long { code } else { short };
                 let account = tied.map(|connector| self.label_of(&connector));
                 self.deliver(address, code, account, peer).await?;
             }
-            Ok(false) => self.audit(LoginEvent::NotAdmitted, address.as_str(), peer),
-            Ok(true) => self.audit(LoginEvent::Banned, address.as_str(), peer),
+            Ok((false, _)) => self.audit(LoginEvent::NotAdmitted, address.as_str(), peer),
+            Ok((true, _)) => self.audit(LoginEvent::Banned, address.as_str(), peer),
             Err(refusal) => {
                 if matches!(refusal, Refusal::TooManyCodes { .. }) {
                     self.audit_limited(address.as_str(), peer);
@@ -166,7 +174,11 @@ impl Service {
         let login = self.login(request, cookie).await?;
         let typed = LoginCode::typed(typed).ok_or(Refusal::NotACode)?;
         let account = login.account().cloned();
-        let address = login.challenge.ok_or(Refusal::NoCode)?.address;
+        let challenge = login.challenge.ok_or(Refusal::NoCode)?;
+        if challenge.is_long != typed.is_long() {
+            return Err(Refusal::NotACode);
+        }
+        let address = challenge.address;
         let now = self.now();
         let key = login_key(request);
         let code = Secret::generate(&*self.context.random)?;
@@ -181,6 +193,7 @@ impl Service {
         keys.extend(account.as_ref().map(link_key));
         let attempt = Attempt {
             cookie: cookie.map(str::to_owned),
+            is_long: typed.is_long(),
             mac: self.context.code_key.mac(key.as_bytes(), &address, &typed),
             address: address.clone(),
             account,
@@ -197,7 +210,9 @@ impl Service {
             }
             Err(refusal) => {
                 match refusal {
-                    Refusal::TooManyFailures { .. } => self.audit_limited(&address, peer),
+                    Refusal::TooManyFailures { .. } | Refusal::ShortCode => {
+                        self.audit_limited(&address, peer)
+                    }
                     Refusal::WrongCode { attempts_left: 0 } => {
                         self.audit(LoginEvent::Locked, &address, peer);
                     }
@@ -214,6 +229,7 @@ impl Service {
 /// One typed code, within the transaction that judges it.
 struct Attempt {
     cookie: Option<String>,
+    is_long: bool,
     mac: [u8; 32],
     address: String,
     account: Option<LinkedAccount>,
@@ -242,6 +258,7 @@ impl Attempt {
         }
         let live = |challenge: &Challenge| {
             challenge.address == self.address
+                && challenge.is_long == self.is_long
                 && challenge.attempts_left > 0
                 && challenge.expires > now.unix_seconds()
         };
@@ -252,7 +269,10 @@ impl Attempt {
             .map_err(wait)?;
         FAILURES_PER_PEER.admit(Some(of_peer), now).map_err(wait)?;
         FAILURES_PER_SITE.admit(Some(of_site), now).map_err(wait)?;
-        FAILURES_IN_ALL.admit(Some(in_all), now).map_err(wait)?;
+        if !self.is_long {
+            let in_all = FAILURES_IN_ALL.admit(Some(in_all), now);
+            in_all.map_err(|_| Refusal::ShortCode)?;
+        }
         let expires = owned.expires;
         if !same(&self.mac, &challenge.mac) {
             challenge.attempts_left -= 1;
@@ -262,7 +282,9 @@ impl Attempt {
             FAILURES_PER_ADDRESS.note(Some(of_address), now);
             FAILURES_PER_PEER.note(Some(of_peer), now);
             FAILURES_PER_SITE.note(Some(of_site), now);
-            FAILURES_IN_ALL.note(Some(in_all), now);
+            if !self.is_long {
+                FAILURES_IN_ALL.note(Some(in_all), now);
+            }
             return Err(Refusal::WrongCode { attempts_left });
         }
         login.record = None;

@@ -1,4 +1,5 @@
-//! The code that a person carries from a device to a browser: eight letters.
+//! The code that a person carries from a device to a browser: eight letters, or twelve while others
+//! are guessing.
 
 use std::fmt;
 
@@ -9,19 +10,22 @@ use zeroize::Zeroizing;
 const ALPHABET: &[u8; 20] = b"BCDFGHJKLMNPQRSTVWXZ";
 
 /// How many letters there are: 34.5 bits.
-const LETTERS: usize = 8;
+const SHORT: usize = 8;
 
-/// Eight letters. Whoever guesses one that is waiting can try to make its owner log in for him, so
+/// How many in a code that is asked for while very many are guessed: 51.8 bits.
+const LONG: usize = 12;
+
+/// Eight letters, or twelve. Whoever guesses one that is waiting can try to make its owner log in for him, so
 /// it is kept only as a digest, and wrong ones are counted.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct UserCode(Zeroizing<String>);
 
 impl UserCode {
-    /// A fresh code. Bytes beyond the last whole multiple are drawn again, so that every letter is
+    /// A fresh code of twelve letters. Bytes beyond the last whole multiple are drawn again, so that every letter is
     /// equally likely.
     pub(crate) fn generate(random: &dyn Random) -> Result<Self, RandomError> {
-        let mut letters = Zeroizing::new(String::with_capacity(LETTERS));
-        while letters.len() < LETTERS {
+        let mut letters = Zeroizing::new(String::with_capacity(LONG));
+        while letters.len() < LONG {
             let mut byte = [0];
             random.fill(&mut byte)?;
             let [byte] = byte;
@@ -31,6 +35,17 @@ impl UserCode {
             }
         }
         Ok(Self(letters))
+    }
+
+    /// Its first eight letters.
+    pub(crate) fn shortened(&self) -> Self {
+        let head = self.0.get(..SHORT).unwrap_or_default();
+        Self(Zeroizing::new(head.to_owned()))
+    }
+
+    /// Whether it has twelve letters.
+    pub(crate) fn is_long(&self) -> bool {
+        self.0.len() == LONG
     }
 
     /// A code as a person types it: case, spaces and hyphens do not count.
@@ -44,7 +59,8 @@ impl UserCode {
                 .map(|c| c.to_ascii_uppercase())
                 .collect(),
         );
-        let fits = letters.len() == LETTERS && letters.bytes().all(|c| ALPHABET.contains(&c));
+        let fits = [SHORT, LONG].contains(&letters.len())
+            && letters.bytes().all(|c| ALPHABET.contains(&c));
         fits.then_some(Self(letters))
     }
 
@@ -55,8 +71,9 @@ impl UserCode {
 
     /// As it is shown: `BCDF-GHJK`.
     pub(crate) fn grouped(&self) -> String {
-        let (head, tail) = self.0.split_at_checked(LETTERS / 2).unwrap_or_default();
-        format!("{head}-{tail}")
+        let letters: Vec<char> = self.0.chars().collect();
+        let groups: Vec<String> = letters.chunks(4).map(String::from_iter).collect();
+        groups.join("-")
     }
 }
 
@@ -83,9 +100,11 @@ mod tests {
 
     #[test]
     fn codes_have_no_bias() {
-        let bytes = vec![0, 19, 20, 239, 240, 255, 1, 2, 3, 4];
+        let bytes = vec![0, 19, 20, 239, 240, 255, 1, 2, 3, 4, 5, 6, 7, 8];
         let code = UserCode::generate(&Script(Mutex::new(bytes))).unwrap();
-        assert_eq!(code.grouped(), "BZBZ-CDFG");
+        assert_eq!(code.grouped(), "BZBZ-CDFG-HJKL");
+        assert_eq!(code.shortened().grouped(), "BZBZ-CDFG");
+        assert!(code.is_long() && !code.shortened().is_long());
     }
 
     #[test]
@@ -107,6 +126,8 @@ mod tests {
             "",
             "BCDFGHJ",
             "BCDFGHJKL",
+            "BCDFGHJKLMN",
+            "BCDFGHJKLMNPQ",
             "ACDFGHJK",
             "BCDFGHJ1",
             "ßCDFGHJK",

@@ -13,7 +13,7 @@ use waxseal_identity_server::{
 
 use crate::device::{ask, on_the_way, poll};
 use crate::provider::{Provider, connector, of_kind, site, state_of, with};
-use crate::world::{Answer, Browser, Pkce, World, encode, outbox, post, smtp, world};
+use crate::world::{Answer, Browser, Pkce, World, encode, outbox, post, smtp, world, wrong};
 
 const YOU: &str = "you@example.com";
 
@@ -165,6 +165,112 @@ async fn one_site_keeps_everybody_out() {
         }
     }
     assert_eq!(world.mail_count().await, 150);
+}
+
+/// 250 clients at their own limits reach the limit in all, after which nobody logged in by mail for
+/// the rest of the hour. From half of it on codes are longer, so that guesses at them need no limit
+/// in all: people go on.
+#[tokio::test]
+async fn h6_wrong_codes_from_everywhere_keep_nobody_out() {
+    let world = world(smtp()).await;
+    let in_time = ask_once(&world, 1, YOU).await;
+    crowd(&world, "failures in all", 2499).await;
+    let short = ask_once(&world, 2, "two@example.com").await;
+    assert_eq!(short.2.len(), 8);
+    crowd(&world, "failures in all", 1).await;
+    let (mut browser, request, code) = ask_once(&world, 3, "three@example.com").await;
+    assert_eq!(code.len(), 12);
+    let page = format!("/auth/auth/email/code?request={request}");
+    let page = browser.get(&world, &page).await;
+    assert!(page.body.contains("Code (twelve digits)"), "{}", page.body);
+    crowd(&world, "failures in all", 2500).await;
+    // A wrong long code is a wrong code as ever, and one of another length is none.
+    let wrong = browser.type_code(&world, &request, &wrong(&code)).await;
+    assert!(wrong.body.contains("Attempts left: 4"), "{}", wrong.body);
+    let wrong = browser.type_code(&world, &request, "12345678").await;
+    assert!(wrong.body.contains("has twelve digits"), "{}", wrong.body);
+    let right = browser.type_code(&world, &request, &code).await;
+    assert_ne!(right.parameter("code"), None, "{}", right.body);
+    // Short ones that were sent before count no more, right or wrong; asked again, it is a long one.
+    let (mut browser, request, code) = in_time;
+    let refused = browser.type_code(&world, &request, &code).await;
+    assert_eq!(refused.parameter("code"), None);
+    assert!(refused.body.contains("Ask for another code"));
+    world.advance(30);
+    browser.ask(&world, &request, YOU).await;
+    let code = world.last_code().await;
+    let right = browser.type_code(&world, &request, &code).await;
+    assert_ne!(right.parameter("code"), None, "{}", right.body);
+    // An hour later nobody guesses any more.
+    world.advance(3600);
+    assert_eq!(ask_once(&world, 4, "four@example.com").await.2.len(), 8);
+    let (mut browser, request, code) = short;
+    let late = browser.type_code(&world, &request, &code).await;
+    assert_eq!(late.parameter("code"), None);
+}
+
+/// The same with the codes of devices.
+#[tokio::test]
+async fn h6_wrong_device_codes_from_everywhere_keep_no_device_out() {
+    let world = world(smtp()).await;
+    let typed = async |code: &str, number: u8| {
+        let mut browser = Browser {
+            address: Some([198, 51, 100, number].into()),
+            ..Browser::default()
+        };
+        let form = [("user_code", code)];
+        browser
+            .post(&world, "/auth/device/auth/verify_code", &form)
+            .await
+    };
+    crowd(&world, "user codes in all", 2499).await;
+    let short = ask(&world).await.user;
+    assert_eq!(short.len(), 9);
+    crowd(&world, "user codes in all", 1).await;
+    let long = ask(&world).await.user;
+    assert_eq!(long.len(), 14);
+    crowd(&world, "user codes in all", 2500).await;
+    let refused = typed(&short, 1).await;
+    assert!(refused.body.contains("Begin again on the device"));
+    let wrong = typed("BCDF-GHJK-LMNP", 2).await;
+    assert!(wrong.body.contains("No device waits with this code"));
+    let right = typed(&long, 3).await;
+    assert!(
+        right
+            .header("location")
+            .contains("/device/confirm?request=")
+    );
+}
+
+/// Wrong codes of very many clients.
+async fn crowd(world: &World, limit: &str, count: usize) {
+    let key = RecordKey::new(RecordKind::Limit, &[limit.as_bytes(), b""]);
+    let now = world.clock.now();
+    transact(&*world.store, vec![key], now, move |slots| {
+        let before = slots[0].record.take();
+        let mut window = before.map_or_else(
+            || json!({"times": []}),
+            |(bytes, _)| serde_json::from_slice(&bytes).unwrap(),
+        );
+        let times = window["times"].as_array_mut().unwrap();
+        times.extend((0..count).map(|_| json!(now.unix_seconds())));
+        let expires = now.checked_add(std::time::Duration::from_secs(3600));
+        slots[0].record = Some((serde_json::to_vec(&window).unwrap(), expires.unwrap()));
+    })
+    .await
+    .unwrap();
+}
+
+/// A log-in from a client of its own, and the code that was mailed for it.
+async fn ask_once(world: &World, client: u8, address: &str) -> (Browser, String, String) {
+    let mut browser = Browser {
+        address: Some([198, 51, 100, client].into()),
+        ..Browser::default()
+    };
+    let request = browser.begin(world, &Pkce::default().query()).await;
+    browser.ask(world, &request, address).await;
+    let code = world.last_code().await;
+    (browser, request, code)
 }
 
 /// And on http a cookie of the other name counts no more either.
@@ -527,9 +633,7 @@ async fn refusals_fill_the_audit_log() {
     browser.ask(&world, &request, YOU).await;
     let code = world.last_code().await;
     for _ in 0..5 {
-        browser
-            .type_code(&world, &request, &crate::world::wrong(&code))
-            .await;
+        browser.type_code(&world, &request, &wrong(&code)).await;
     }
     let before = world.audit.lines.lock().unwrap().len();
     // Nothing waits for this code any more, so nothing was guessed.

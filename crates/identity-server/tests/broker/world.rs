@@ -552,8 +552,9 @@ impl Browser {
 
 /// A code that is not the one.
 pub(crate) fn wrong(code: &str) -> String {
-    let number: u32 = code.parse().unwrap();
-    format!("{:08}", (number + 1) % 100_000_000)
+    let number: u64 = code.parse().unwrap();
+    let digits = code.len();
+    format!("{:0digits$}", (number + 1) % 10_u64.pow(u32::try_from(digits).unwrap()))
 }
 
 /// What a token says, whoever signed it.

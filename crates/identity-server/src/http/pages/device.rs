@@ -25,7 +25,7 @@ pub(crate) fn type_code(service: &Service, typed: &str, error: Option<&str>) -> 
     let body = format!(
         "<p>{text}</p>{error}\
          <form method=\"post\" action=\"{path}/device/auth/verify_code\">\
-         <label for=\"user_code\">Code from the device (eight letters)</label>\
+         <label for=\"user_code\">Code from the device</label>\
          <input id=\"user_code\" name=\"user_code\" type=\"text\" autocomplete=\"off\" \
          autocapitalize=\"characters\" spellcheck=\"false\" required maxlength=\"20\" \
          value=\"{value}\"{described}>\

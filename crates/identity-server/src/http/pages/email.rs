@@ -120,10 +120,11 @@ pub(crate) fn code(
         let form = format!(
             "<form method=\"post\" action=\"{path}{EMAIL}/code\">\
              <input type=\"hidden\" name=\"request\" value=\"{request}\">\
-             <label for=\"code\">Code (eight digits)</label>\
+             <label for=\"code\">Code ({digits} digits)</label>\
              <input id=\"code\" name=\"code\" type=\"text\" inputmode=\"numeric\" \
              autocomplete=\"one-time-code\" required maxlength=\"20\"{described}>\
              <button type=\"submit\">Log in</button></form>",
+            digits = digits(login),
             described = describe(error),
             request = Escaped(request),
         );
@@ -147,6 +148,14 @@ pub(crate) fn code(
         &body,
         &form_action(&login.redirect_uri),
     )
+}
+
+/// How many digits the code has that was sent.
+pub(super) fn digits(login: &Login) -> &'static str {
+    match &login.challenge {
+        Some(challenge) if challenge.is_long => "twelve",
+        _ => "eight",
+    }
 }
 
 /// That what is signed becomes public, where it does.

@@ -6,7 +6,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 
 use super::device::type_code;
-use super::email::{address, code};
+use super::email::{address, code, digits};
 use super::layout::{Escaped, page, sentence};
 use super::providers::{not_proven, refused};
 use crate::http::login_minutes;
@@ -85,7 +85,8 @@ pub(crate) fn refusal(
             address(service, request, login, Some(error))
         }
         (Refusal::NotACode, Some(login)) => {
-            code(service, request, login, Some("The code has eight digits."))
+            let error = format!("The code has {} digits.", digits(login));
+            code(service, request, login, Some(&error))
         }
         (Refusal::WrongCode { attempts_left: 0 }, Some(login)) => {
             let error = "This is not the code, and it was the last attempt. Ask for another code.";
@@ -120,13 +121,18 @@ pub(crate) fn refusal(
         (Refusal::TooManyFailures { retry }, _) => {
             too_many(service, "Too many wrong codes were tried.", *retry)
         }
+        (Refusal::ShortCode, Some(login)) => {
+            let error = "Very many wrong codes are being tried here, and codes of eight digits \
+                         count no more. Ask for another code: it has twelve, and counts.";
+            code(service, request, login, Some(error))
+        }
         (Refusal::TooManyLogins { retry }, _) => too_many(
             service,
             "Too many log-ins were begun from your network.",
             *retry,
         ),
         (Refusal::NotAUserCode, _) => {
-            let error = "The code has eight letters, such as BCDF-GHJK.";
+            let error = "The code has eight letters, such as BCDF-GHJK, or twelve.";
             type_code(service, "", Some(error))
         }
         (Refusal::WrongUserCode, _) => {
@@ -139,6 +145,11 @@ pub(crate) fn refusal(
             "Too many wrong codes were tried from your network.",
             *retry,
         ),
+        (Refusal::ShortUserCode, _) => {
+            let error = "Very many wrong codes are being tried here, and codes of eight letters \
+                         count no more. Begin again on the device: its next code has twelve.";
+            type_code(service, "", Some(error))
+        }
         (Refusal::DeviceGone, _) => {
             let text = "The device waits no longer: it was answered, or its ten minutes are over.";
             ended(service, StatusCode::BAD_REQUEST, text)
