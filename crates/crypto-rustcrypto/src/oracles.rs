@@ -1,6 +1,6 @@
 //! The system's clock and its random generator.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use waxseal_crypto::{Clock, Random, RandomError, Time};
 
@@ -21,6 +21,16 @@ impl Clock for SystemClock {
         Time::UNIX_EPOCH
             .checked_add(elapsed)
             .unwrap_or(Time::UNIX_EPOCH)
+    }
+
+    /// Known on Linux, where it counts sleep.
+    fn uptime(&self) -> Option<Duration> {
+        if !cfg!(target_os = "linux") {
+            return None;
+        }
+        let text = std::fs::read_to_string("/proc/uptime").ok()?;
+        let seconds: f64 = text.split(' ').next()?.parse().ok()?;
+        Duration::try_from_secs_f64(seconds).ok()
     }
 }
 
@@ -43,6 +53,13 @@ mod tests {
         let first = SystemClock.now();
         assert!(first > Time::parse_rfc3339("2026-01-01T00:00:00Z").unwrap());
         assert!(SystemClock.now() >= first);
+    }
+
+    #[test]
+    fn the_uptime_grows() {
+        let first = SystemClock.uptime();
+        assert_eq!(first.is_some(), cfg!(target_os = "linux"));
+        assert!(SystemClock.uptime() >= first && first != Some(Duration::ZERO));
     }
 
     #[test]

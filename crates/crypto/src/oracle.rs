@@ -1,11 +1,19 @@
 //! The world's two oracles: what time it is, and what nobody can guess.
 
+use std::time::Duration;
+
 use crate::Time;
 
 /// Where the time comes from. Core crates take a [`Time`]; only edges hold a clock.
 pub trait Clock: Send + Sync {
     /// The current time.
     fn now(&self) -> Time;
+
+    /// How long the system has been up, the time that it slept included: what nobody sets forward or
+    /// back, for who wants to know whether [`now`](Self::now) was. `None`: it is not known.
+    fn uptime(&self) -> Option<Duration> {
+        None
+    }
 }
 
 /// Where unpredictable bytes come from.

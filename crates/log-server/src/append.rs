@@ -55,6 +55,9 @@ pub enum AppendError {
     /// Stored entries were found damaged: the log is only read until somebody has looked (D8).
     #[error("stored entries of the log are damaged")]
     Damaged,
+    /// The clock shows a time that cannot be: an entry would have it for good.
+    #[error("the clock of the log has leapt ahead")]
+    ClockAhead,
     /// The log did not answer in time; the entry may be in it.
     #[error("the log did not answer in time")]
     Deadline,

@@ -10,6 +10,7 @@ use waxseal_serve::BoxError;
 use waxseal_tlog::MAX_ENTRY_BYTES;
 
 use crate::append::{Pending, Told, refuse};
+use crate::leap::ClockAhead;
 use crate::shared::{ReadError, Shared};
 use crate::state::LogState;
 use crate::{AppendError, BundleKind, DedupKey, NewEntry, Record};
@@ -19,8 +20,9 @@ pub(crate) struct Batch {
     pub(crate) first_index: u64,
     pub(crate) entries: Vec<NewEntry>,
     pub(crate) places: Vec<Place>,
-    /// The time of its entries: never before that of an earlier one.
-    pub(crate) time: Time,
+    /// The time of its entries: never before that of an earlier one. Why there is none: then there
+    /// are no new ones.
+    pub(crate) time: Result<Time, ClockAhead>,
     /// Keys of this batch's own entries.
     keys: HashMap<DedupKey, u64>,
 }
@@ -58,7 +60,7 @@ impl Batch {
             first_index: state.frontier.size(),
             entries: Vec::with_capacity(waiting.len()),
             places: Vec::with_capacity(waiting.len()),
-            time: shared.clock.now().max(state.time),
+            time: shared.leaps.next_time(state.time),
             keys: HashMap::new(),
         };
         for ((pending, key), found) in waiting.into_iter().zip(keys).zip(found) {
@@ -119,11 +121,14 @@ impl Batch {
     }
 
     fn push_new(&mut self, shared: &Shared, pending: Pending, key: DedupKey, key_is_free: bool) {
+        let Ok(time) = self.time else {
+            return refuse([pending], || AppendError::ClockAhead);
+        };
         let index = u64::try_from(self.entries.len())
             .ok()
             .and_then(|count| self.first_index.checked_add(count));
         let record = index.and_then(|index| {
-            let record = pending.submission.record(index, self.time)?;
+            let record = pending.submission.record(index, time)?;
             Some((index, record))
         });
         let Some((index, Record { stored, beside })) = record else {

@@ -62,6 +62,7 @@ mod history;
 mod http;
 mod integrate;
 mod late;
+mod leap;
 mod ledger;
 mod lookup;
 mod metrics;

@@ -70,6 +70,11 @@ fn append(error: AppendError) -> Problem {
         AppendError::Damaged => {
             unavailable("READ_ONLY", "the log is only read just now").with_retry_after(STOPPED)
         }
+        AppendError::ClockAhead => unavailable(
+            "CLOCK_AHEAD",
+            "the clock of the log has leapt ahead; nothing is appended until it is set right",
+        )
+        .with_retry_after(STOPPED),
         AppendError::Frozen | AppendError::Full => Problem::refusal(
             Code::FailedPrecondition,
             "LOG_FULL",

@@ -16,6 +16,7 @@ use waxseal_serve::{BoxError, Fatal, Shutdown};
 use crate::append::{Pending, refuse};
 use crate::batch::{Batch, Place};
 use crate::integrate::integrate;
+use crate::leap::ClockAhead;
 use crate::metrics::Metrics;
 use crate::pipeline::Arrivals;
 use crate::shared::Shared;
@@ -42,6 +43,8 @@ pub(crate) struct Sequencer {
     metrics: Metrics,
     epoch: u64,
     state: LogState,
+    /// Whether it was said that the clock is not believed.
+    is_clock_ahead: bool,
     unanswered: Arc<Semaphore>,
     publisher: mpsc::UnboundedSender<Committed>,
 }
@@ -70,6 +73,7 @@ impl Sequencer {
             metrics,
             epoch,
             state,
+            is_clock_ahead: false,
             unanswered: Arc::new(Semaphore::new(MAX_UNANSWERED)),
             publisher,
         }
@@ -146,9 +150,9 @@ impl Sequencer {
             refuse(batch.waiting(), error);
             return Ok(());
         }
-        if !batch.entries.is_empty() {
-            let Some(next) = integrate(&self.shared, &self.state, &batch.entries, batch.time)?
-            else {
+        self.tell_clock(batch.time.err());
+        if let (false, Ok(time)) = (batch.entries.is_empty(), batch.time) {
+            let Some(next) = integrate(&self.shared, &self.state, &batch.entries, time)? else {
                 refuse(batch.waiting(), || AppendError::Full);
                 return Ok(());
             };
@@ -158,6 +162,18 @@ impl Sequencer {
         }
         self.hand_over(batch, permit);
         Ok(())
+    }
+
+    /// Says once that the clock is not believed, and once that it is again.
+    fn tell_clock(&mut self, ahead: Option<ClockAhead>) {
+        match ahead {
+            Some(ahead) if !self.is_clock_ahead => {
+                tracing::error!(%ahead, "entries are refused");
+            }
+            None if self.is_clock_ahead => tracing::info!("the clock is believed again"),
+            _ => {}
+        }
+        self.is_clock_ahead = ahead.is_some();
     }
 
     /// Why nothing is taken any more.

@@ -12,6 +12,7 @@ use waxseal_tlog::{Hash, Origin, SignedNote, empty_root};
 use crate::append::Pending;
 use crate::background::Background;
 use crate::history::History;
+use crate::leap::Leaps;
 use crate::metrics::{MetricNames, Metrics};
 use crate::pipeline::{Arrivals, Pipeline};
 use crate::publish::{COSIGN_LIMIT, publish_first};
@@ -118,6 +119,8 @@ impl LogServer {
         let committed = state.frontier.size();
         shared.committed.store(committed, Ordering::Release);
         shared.note_time(state.time);
+        // What the clock shows now is what later leaps are told by.
+        let _ = shared.leaps.next_time(state.time);
         let is_frozen = config.is_frozen || state.is_frozen;
         shared.frozen.store(is_frozen, Ordering::Release);
         let mut pipeline = Pipeline::new(Arc::clone(&shared), metrics.clone(), opened.epoch, state);
@@ -166,6 +169,9 @@ impl LogServer {
                 }
                 if shared.uncommitted.load(Ordering::Acquire) {
                     return Err(NotReady("the log's ledger cannot be written"));
+                }
+                if shared.leaps.next_time(shared.last_time()).is_err() {
+                    return Err(NotReady("the clock has leapt ahead: set it right"));
                 }
                 if shared.unpublished.load(Ordering::Acquire) {
                     return Err(NotReady("the log's newest checkpoint is not published"));
@@ -331,6 +337,7 @@ impl Shared {
             objects: context.objects,
             signers: context.signers,
             cosigners: context.cosigners,
+            leaps: Leaps::new(Arc::clone(&context.clock)),
             clock: context.clock,
             tree: RwLock::new(Tree::default()),
             published: watch::Sender::new(Arc::clone(&unsigned)),

@@ -11,6 +11,7 @@ use waxseal_serve::BoxError;
 use waxseal_tlog::{Frontier, Hash, InclusionProof, Node, NoteSigner, ProofError, Tile, TilePath};
 
 use crate::history::History;
+use crate::leap::Leaps;
 use crate::personality::{BundleKind, Prover};
 use crate::shown::Shown;
 use crate::{
@@ -24,6 +25,8 @@ pub(crate) struct Shared {
     pub(crate) signers: Vec<NoteSigner>,
     pub(crate) cosigners: Option<Arc<dyn Cosigners>>,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Whether the clock is believed.
+    pub(crate) leaps: Leaps,
     pub(crate) tree: RwLock<Tree>,
     /// Only committed states that were signed, and only ever larger ones (rule D6).
     pub(crate) published: watch::Sender<Arc<Published>>,

@@ -308,16 +308,23 @@ impl Objects for MemoryObjects {
     }
 }
 
-/// A clock that goes forward one second at each look, or stands still where it was set.
+/// A clock that goes forward one second at each look, from where it was set.
 #[derive(Debug, Default)]
 pub(crate) struct TestClock {
     pub(crate) seconds: AtomicU64,
+    /// In seconds; 0 is not known.
+    pub(crate) uptime: AtomicU64,
 }
 
 impl Clock for TestClock {
     fn now(&self) -> Time {
         let seconds = self.seconds.fetch_add(1, Ordering::SeqCst);
         Time::from_unix_millis((1_700_000_000 + seconds) * 1000).unwrap()
+    }
+
+    fn uptime(&self) -> Option<Duration> {
+        let seconds = self.uptime.load(Ordering::SeqCst);
+        (seconds > 0).then(|| Duration::from_secs(seconds))
     }
 }
 

@@ -303,6 +303,45 @@ async fn times_never_go_back() {
     assert_eq!(time(&rig), before);
 }
 
+/// A clock that is ten years ahead for one batch would be in every later entry.
+#[tokio::test]
+async fn clock_ahead() {
+    let rig = Rig::new();
+    rig.clock.uptime.store(100, Ordering::SeqCst);
+    let log = rig.start().await.unwrap();
+    let health = log.health("log");
+    let Parts { mut pipeline, .. } = parts(&log);
+    append(&mut pipeline, &["a"]).await;
+    let time = |rig: &Rig| {
+        let state = rig.ledger.inner.lock().unwrap().state.clone().unwrap();
+        crate::state::LogState::parse(&state).unwrap().time
+    };
+    let before = time(&rig);
+    let years = 10 * 365 * 86_400;
+    rig.clock.seconds.fetch_add(years, Ordering::SeqCst);
+    let answers = append(&mut pipeline, &["b", "a"]).await;
+    assert!(matches!(answers[0], Err(AppendError::ClockAhead)));
+    assert_eq!(places(&answers[1..]), [(1, true)]);
+    assert_eq!(time(&rig), before);
+    let (_, reason) = health.ready().await.unwrap_err();
+    assert_eq!(reason.0, "the clock has leapt ahead: set it right");
+    // Nothing came of it, and it heals by itself.
+    rig.clock.seconds.fetch_sub(years, Ordering::SeqCst);
+    assert!(health.ready().await.is_ok());
+    assert_eq!(places(&append(&mut pipeline, &["b"]).await), [(2, false)]);
+    assert!(time(&rig).saturating_since(before).as_secs() < 60);
+    // The operator says that the clock is right by a restart; a log that rests needs none.
+    rig.clock.seconds.fetch_add(years, Ordering::SeqCst);
+    let answers = append(&mut pipeline, &["c"]).await;
+    assert!(matches!(answers[0], Err(AppendError::ClockAhead)));
+    let log = rig.start().await.unwrap();
+    let Parts { mut pipeline, .. } = parts(&log);
+    assert_eq!(places(&append(&mut pipeline, &["c"]).await), [(3, false)]);
+    rig.clock.seconds.fetch_add(years, Ordering::SeqCst);
+    rig.clock.uptime.fetch_add(years, Ordering::SeqCst);
+    assert_eq!(places(&append(&mut pipeline, &["d"]).await), [(4, false)]);
+}
+
 #[tokio::test]
 async fn data_beside_the_leaf_is_kept() {
     use crate::Ledger as _;
@@ -353,10 +392,7 @@ async fn deadline() {
         .submit(0, &bytes::Bytes::from_static(b"word"))
         .await;
     let error = submitted.unwrap_err();
-    assert!(matches!(
-        error,
-        SubmitError::Append(AppendError::Deadline)
-    ));
+    assert!(matches!(error, SubmitError::Append(AppendError::Deadline)));
 }
 
 #[tokio::test]
