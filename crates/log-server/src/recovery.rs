@@ -80,7 +80,10 @@ pub enum StartError {
     },
     /// A witness has cosigned a larger tree, or another one: the stores were rolled back, or are
     /// not those of this log. To go on would fork it.
-    #[error("a witness contradicts the stored log")]
+    #[error(
+        "a witness contradicts the stored log: find out who is right, and only if it is the witness \
+         take its `witness` line and its name in groups out of the witness policy"
+    )]
     Cosign(#[source] CosignError),
     /// The first entry could not be made or appended.
     #[error("the log's first entry could not be made")]

@@ -16,8 +16,9 @@ use crate::ReadError;
 /// **Time.** It has time limits of its own, well below a client's patience; the log gives up on it
 /// after ten seconds.
 ///
-/// **Trust.** A cosigner is believed in one thing: that it has seen a larger or another tree of
-/// this log. The log stops then, rather than fork (D4).
+/// **Trust.** Cosigners are believed in one thing: that somebody has seen a larger or another tree of
+/// this log. The log does not start then, or stops, rather than fork (D4). They say so on a witness's
+/// bare word the first time that they are asked, when nobody knows better; later only with a proof.
 pub trait Cosigners: Send + Sync {
     /// What a checkpoint without enough cosignatures is worth.
     fn mode(&self) -> CosignMode;

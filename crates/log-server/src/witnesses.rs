@@ -2,8 +2,9 @@
 //! (c2sp.org/tlog-witness, c2sp.org/tlog-policy).
 //!
 //! A checkpoint goes to every witness at once; it has its quorum as soon as the policy is met. A
-//! witness can stop the log, by refusal or by a claim to have seen another past; it can make the log
-//! sign nothing.
+//! witness can keep the log from starting by a claim to have seen another past. One that runs it can
+//! stop by a checkpoint that proves the claim, and by refusal where its quorum needs it; it can make
+//! the log sign nothing.
 
 mod breaker;
 mod exchange;
@@ -133,6 +134,8 @@ pub struct Witnesses {
 
 /// What every question to a witness needs.
 pub(crate) struct Asking {
+    /// The log's name.
+    origin: Origin,
     /// The log's own key: a cosignature counts if the note opens with it beside.
     log: LogKey,
     policy: Arc<WitnessPolicy>,
@@ -141,7 +144,7 @@ pub(crate) struct Asking {
     timeout: Duration,
     /// The largest tree that was ever shown to a witness.
     largest: AtomicU64,
-    /// What a witness has said against the log's past. It is never taken back.
+    /// What counts against the log's past. It is never taken back.
     evidence: Mutex<Option<CosignError>>,
     /// Takes cosignatures that nobody waits for any more.
     late: mpsc::Sender<LateCosignatures>,
@@ -184,6 +187,7 @@ impl Witnesses {
             members: members(&policy)?,
             names: policy.witnesses().iter().map(|w| shown(&w.name)).collect(),
             shared: Arc::new(Asking {
+                origin: context.origin.clone(),
                 log,
                 policy,
                 transport: context.transport,
@@ -204,7 +208,13 @@ impl Witnesses {
     /// Shows a checkpoint to every witness. The note is signed by the log and has no cosignature
     /// yet; its tree is committed (rule D1). Rounds of larger trees supersede those of smaller
     /// ones: who was not asked yet is not asked about them any more.
-    fn begin(&self, note: SignedNote, tree_size: u64, prover: Arc<dyn ConsistencyProver>) -> Round {
+    fn begin(
+        &self,
+        note: SignedNote,
+        tree_size: u64,
+        is_first: bool,
+        prover: Arc<dyn ConsistencyProver>,
+    ) -> Round {
         self.shared.largest.fetch_max(tree_size, Ordering::AcqRel);
         let mut number = 0;
         self.newest.send_modify(|newest| {
@@ -213,6 +223,7 @@ impl Witnesses {
         });
         let task = Arc::new(Task {
             number,
+            is_first,
             note,
             tree_size,
             prover,
@@ -226,11 +237,11 @@ impl Witnesses {
         prover: Arc<dyn ConsistencyProver>,
     ) -> Result<Vec<SignatureLine>, CosignError> {
         self.shared.contradiction()?;
-        let note = unpublished.note.clone();
-        let mut round = self.begin(note, unpublished.tree_size, prover);
         // At the start every witness is heard, for one alone may know that the log was rolled back
         // (D4).
         let is_first = !self.has_asked.swap(true, Ordering::AcqRel);
+        let note = unpublished.note.clone();
+        let mut round = self.begin(note, unpublished.tree_size, is_first, prover);
         let lines = if is_first {
             round.everybody().await
         } else {
@@ -275,7 +286,7 @@ impl Cosigners for Witnesses {
 }
 
 impl Asking {
-    /// What was said against the log's past, if anything.
+    /// What counts against the log's past, if anything.
     fn contradiction(&self) -> Result<(), CosignError> {
         let evidence = self.evidence.lock();
         let evidence = evidence.unwrap_or_else(PoisonError::into_inner);

@@ -2,8 +2,9 @@
 //! (tlog-witness §add-checkpoint).
 
 use crate::ReadError;
+use waxseal_crypto::sha256;
 use waxseal_tlog::{
-    AddCheckpointRequest, Checkpoint, CheckpointError, Hash, LogKey, NoteError, NoteKey,
+    AddCheckpointRequest, Checkpoint, CheckpointError, Hash, LogKey, NoteError, NoteKey, Origin,
     SignatureLine, SignedNote, parse_signature_lines,
 };
 use waxseal_transport::{Request, Response, TransportError, Url};
@@ -41,7 +42,10 @@ pub(crate) enum WitnessFailure {
     /// 422: it knows a tree of another root, or finds the proof wrong. One of the two is wrong
     /// about the past: an alarm.
     #[error("it disagrees about the log's past (422)")]
-    Disagrees,
+    Disagrees {
+        /// What it said, in case that it is a checkpoint.
+        said: Vec<u8>,
+    },
     /// 409 with a size that this process has not reached: the log was rolled back, somebody else
     /// signs with its key, or the witness lies. An alarm (rules D4, D11).
     #[error("it has cosigned a tree of {theirs} entries, and the log has {ours}")]
@@ -106,6 +110,24 @@ pub(crate) fn request(
         .with_max_response(MAX_ANSWER_BYTES)
 }
 
+/// Asks a witness for the checkpoint that it has cosigned last: `<hex SHA-256 of the
+/// origin>/checkpoint` beside `add-checkpoint` (tlog-witness §monitoring).
+pub(crate) fn request_witnessed(url: &Url, origin: &Origin) -> Option<Request> {
+    use std::fmt::Write as _;
+    let mut path = String::new();
+    for byte in sha256(origin.as_str().as_bytes()) {
+        let _ = write!(path, "{byte:02x}");
+    }
+    let url = url.join(&format!("{path}/checkpoint")).ok()?;
+    Some(Request::get(url).with_max_response(MAX_ANSWER_BYTES))
+}
+
+/// Bytes that are a checkpoint signed by the log: what a witness can prove its word with.
+pub(crate) fn signed_by_log(bytes: &[u8], log: &LogKey) -> Option<Checkpoint> {
+    let note = SignedNote::parse(std::str::from_utf8(bytes).ok()?).ok()?;
+    Checkpoint::open(&note, log, &[]).ok()
+}
+
 /// What an answer to such a request means. `largest` is the size of the largest tree that any
 /// witness was shown, at least `tree_size`.
 pub(crate) fn judge(response: Response, old_size: u64, tree_size: u64, largest: u64) -> Next {
@@ -124,7 +146,9 @@ pub(crate) fn judge(response: Response, old_size: u64, tree_size: u64, largest: 
         400 => WitnessFailure::Malformed,
         403 => WitnessFailure::UntrustedKey,
         404 => WitnessFailure::UnknownLog,
-        422 => WitnessFailure::Disagrees,
+        422 => WitnessFailure::Disagrees {
+            said: response.body,
+        },
         status => WitnessFailure::UnexpectedStatus { status },
     };
     Next::Failed(failure)

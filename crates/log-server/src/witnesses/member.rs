@@ -2,16 +2,18 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use waxseal_tlog::{NoteKey, SignatureLine};
+use waxseal_tlog::{Checkpoint, NoteKey, SignatureLine};
 use waxseal_transport::Url;
 
 use std::sync::atomic::Ordering;
 
 use super::Asking;
 use super::breaker::{Admission, Breaker};
-use super::exchange::{Next, WitnessFailure, cosignatures, judge, request};
+use super::exchange::{
+    Next, WitnessFailure, cosignatures, judge, request, request_witnessed, signed_by_log,
+};
 use super::round::{Cosigned, Task};
-use crate::CosignError;
+use crate::{CosignError, ReadError};
 
 /// A server, asked once for every checkpoint, about one of them at a time.
 pub(crate) struct Member {
@@ -65,7 +67,7 @@ impl Member {
             Err(WitnessFailure::Superseded | WitnessFailure::Unprovable(_)) => {}
             Err(failure) => {
                 self.breaker().failed(asking.clock.now());
-                self.accuse(asking, task, failure);
+                self.hear(asking, task, failure).await;
             }
         }
         answer
@@ -135,24 +137,59 @@ impl Member {
         Ok(judge(response, old_size, task.tree_size, largest))
     }
 
-    /// What a witness says against the log's past stays, however late it comes.
-    fn accuse(&self, asking: &Asking, task: &Task, failure: &WitnessFailure) {
+    /// What a witness says against the log's past. At the start nobody knows better, and its word is
+    /// enough (D4). Later on the log knows its own past: a witness must prove its word then, or any
+    /// of them could stop any log for good. What counts stays, however late it comes.
+    async fn hear(&self, asking: &Asking, task: &Task, failure: &WitnessFailure) {
         let position = self.keys.first();
         let witness = position.and_then(|position| asking.policy.witnesses().get(*position));
         let Some(witness) = witness.map(|witness| witness.key.name().clone()) else {
             return;
         };
-        match failure {
-            WitnessFailure::Ahead { theirs, .. } => asking.contradict(CosignError::Ahead {
-                witness,
-                tree_size: *theirs,
-            }),
-            WitnessFailure::Disagrees => asking.contradict(CosignError::Forked {
-                witness,
-                tree_size: task.tree_size,
-            }),
-            _ => {}
+        let (claim, said) = match failure {
+            WitnessFailure::Ahead { theirs, .. } => {
+                let tree_size = *theirs;
+                (CosignError::Ahead { witness, tree_size }, None)
+            }
+            WitnessFailure::Disagrees { said } => {
+                let tree_size = task.tree_size;
+                (CosignError::Forked { witness, tree_size }, Some(said))
+            }
+            _ => return,
+        };
+        if task.is_first {
+            return asking.contradict(claim);
         }
+        let found = self.proof(asking, task, said.map(Vec::as_slice));
+        match tokio::time::timeout(asking.timeout, found).await {
+            Ok(Some(proof)) => {
+                tracing::error!(
+                    %claim,
+                    tree_size = proof.tree_size(),
+                    "a witness has a checkpoint with the log's signature that is not of this log"
+                );
+                asking.contradict(claim);
+            }
+            Ok(None) | Err(_) => {
+                tracing::error!(%claim, "a witness does not prove what it says; it is not believed");
+            }
+        }
+    }
+
+    /// A checkpoint with the log's signature that the log does not extend: in what the witness said,
+    /// or as what it has cosigned last.
+    async fn proof(&self, asking: &Asking, task: &Task, said: Option<&[u8]>) -> Option<Checkpoint> {
+        if let Some(shown) = said.and_then(|said| signed_by_log(said, &asking.log))
+            && is_foreign(task, &shown).await
+        {
+            return Some(shown);
+        }
+        let request = request_witnessed(&self.url, &asking.origin)?;
+        let request = request.with_deadline(asking.timeout);
+        let response = asking.transport.send(request).await.ok()?;
+        let shown =
+            signed_by_log(&response.body, &asking.log).filter(|_| response.status == 200)?;
+        is_foreign(task, &shown).await.then_some(shown)
     }
 
     fn by_position(&self, found: Vec<(usize, SignatureLine)>) -> Cosigned {
@@ -164,5 +201,26 @@ impl Member {
 
     fn breaker(&self) -> MutexGuard<'_, Breaker> {
         self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether a checkpoint is of a tree that is neither a beginning of the log's nor one that it has
+/// grown to meanwhile.
+async fn is_foreign(task: &Task, shown: &Checkpoint) -> bool {
+    let Ok(own) = task.note.unverified_checkpoint() else {
+        return false;
+    };
+    let (theirs, ours) = (shown.tree_size(), task.tree_size);
+    let (old, new) = if theirs <= ours {
+        (shown.root_hash(), own.root_hash())
+    } else {
+        (own.root_hash(), shown.root_hash())
+    };
+    let proof = task.prover.consistency(theirs.min(ours), theirs.max(ours));
+    match proof.await {
+        Ok(proof) => proof.check(old, new).is_err(),
+        // The log was never that large (D4: what it signs, it has committed).
+        Err(ReadError::Impossible(_)) => theirs > ours,
+        Err(_) => false,
     }
 }

@@ -18,6 +18,8 @@ pub(crate) type Cosigned = Vec<(usize, SignatureLine)>;
 pub(crate) struct Task {
     /// Rounds are counted: a larger number supersedes.
     pub(crate) number: u64,
+    /// Whether this process shows a checkpoint around for the first time.
+    pub(crate) is_first: bool,
     pub(crate) note: SignedNote,
     pub(crate) tree_size: u64,
     pub(crate) prover: Arc<dyn ConsistencyProver>,
@@ -187,7 +189,7 @@ fn account(metrics: &WitnessMetrics, name: &str, answer: &Result<Cosigned, Witne
     let answered = match answer {
         Ok(_) => Answered::Cosigned,
         Err(WitnessFailure::Paused | WitnessFailure::Superseded) => Answered::Skipped,
-        Err(failure @ (WitnessFailure::Ahead { .. } | WitnessFailure::Disagrees)) => {
+        Err(failure @ (WitnessFailure::Ahead { .. } | WitnessFailure::Disagrees { .. })) => {
             // ALARM: a rollback, a second log with this key, or a witness that lies.
             tracing::error!(witness = %name, %failure, "a witness contradicts the log");
             Answered::Contradicted

@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 use waxseal_crypto::{SignatureAlgorithm, Time};
 use waxseal_tlog::{
     AddCheckpointRequest, CheckpointText, ConsistencyProof, Frontier, Hash, KeyName, Origin,
-    SignatureKind, encode_signature_lines, leaf_hash, prove_consistency, sign_note,
+    ProofError, SignatureKind, encode_signature_lines, leaf_hash, prove_consistency, sign_note,
 };
 use waxseal_transport::{Headers, Response};
 
@@ -16,6 +16,8 @@ use super::exchange::WitnessFailure;
 use super::*;
 use crate::ReadError;
 use crate::testing::{ORIGIN, TestClock, provider, signer_of};
+
+mod accusing;
 
 /// A tree that answers for all its sizes.
 struct Trees {
@@ -47,6 +49,14 @@ impl ConsistencyProver for Trees {
         old: u64,
         new: u64,
     ) -> BoxFuture<'_, Result<ConsistencyProof, ReadError>> {
+        let size = u64::try_from(self.roots.len()).unwrap() - 1;
+        if new > size {
+            let sizes = ProofError::SizesReversed {
+                old_size: new,
+                new_size: size,
+            };
+            return Box::pin(async move { Err(ReadError::Impossible(sizes)) });
+        }
         let made = prove_consistency(old, new, |node| {
             self.nodes.get(&node).copied().ok_or("no such node")
         });
@@ -99,6 +109,8 @@ struct Desk {
     asked: usize,
     /// The old sizes that were named, in order.
     old_sizes: Vec<u64>,
+    /// What it says that it has cosigned last: a status, and bytes.
+    last: (u16, String),
 }
 
 /// Witnesses at `https://w<N>.example/`.
@@ -121,6 +133,7 @@ impl Town {
                 earlier: None,
                 asked: 0,
                 old_sizes: Vec::new(),
+                last: (404, String::new()),
             })
         };
         Arc::new(Self {
@@ -157,6 +170,15 @@ impl Town {
     async fn visit(&self, request: Request) -> Result<Response, TransportError> {
         let host = request.url.host_str().unwrap().to_owned();
         let number: usize = host[1..].split('.').next().unwrap().parse().unwrap();
+        if request.body.is_empty() {
+            let origin = hex::encode(waxseal_crypto::sha256(ORIGIN.as_bytes()));
+            assert_eq!(request.url.path(), format!("/{origin}/checkpoint"));
+            let (status, body) = self.desk(number).last.clone();
+            let mut collected = request.collector();
+            collected.push(body.as_bytes())?;
+            let headers = Headers::new();
+            return Ok(Response::new(status, headers, collected.into_body()));
+        }
         assert_eq!(request.url.path(), "/add-checkpoint");
         let text = String::from_utf8(request.body.clone()).unwrap();
         let asked = AddCheckpointRequest::parse(&text).unwrap();
@@ -312,7 +334,7 @@ impl Scene {
 
     async fn begin(&self, size: u64) -> Round {
         let note = self.note(size).await;
-        self.witnesses.begin(note, size, self.trees.clone())
+        self.witnesses.begin(note, size, true, self.trees.clone())
     }
 
     async fn cosign(&self, size: u64) -> Result<Vec<SignatureLine>, NoQuorum> {
@@ -444,7 +466,7 @@ async fn s_17_every_answer_of_a_witness_has_a_meaning() {
     check_mood!(Says(400, "text/plain", "?"), F::Malformed);
     check_mood!(Says(403, "text/plain", ""), F::UntrustedKey);
     check_mood!(Says(404, "text/plain", ""), F::UnknownLog);
-    check_mood!(Says(422, "text/plain", ""), F::Disagrees);
+    check_mood!(Says(422, "text/plain", ""), F::Disagrees { .. });
     check_mood!(Says(409, "text/plain", "5\n"), F::BadSize);
     for body in [
         "",
@@ -552,18 +574,11 @@ async fn d4_at_the_start_every_witness_is_heard() {
         asked,
         Err(CosignError::Ahead { tree_size: 301, .. })
     ));
-    // Later on a quorum suffices, and what comes after it is heard with the next.
+    // Later on a quorum suffices.
     let scene = Scene::new(2, "any", CosignMode::FailOpen);
     assert_eq!(scene.ask(300).await.unwrap().len(), 2);
-    scene
-        .town
-        .mood(1, Mood::Says(409, "text/x.tlog.size", "999\n"));
-    let _ = scene.ask(301).await;
-    settle().await;
-    assert!(matches!(
-        scene.ask(302).await,
-        Err(CosignError::Ahead { .. })
-    ));
+    scene.town.mood(1, Mood::Silent);
+    assert_eq!(scene.ask(301).await.unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -583,7 +598,7 @@ async fn unprovable() {
     scene.cosign(5).await.unwrap();
     let note = scene.note(600).await;
     let short: Arc<Trees> = Trees::new(3);
-    let mut round = scene.witnesses.begin(note, 600, short);
+    let mut round = scene.witnesses.begin(note, 600, true, short);
     let refused = round.quorum().await.unwrap_err();
     assert!(matches!(
         refused.failures[0].1,
