@@ -106,6 +106,17 @@ impl AccountId {
         &self.0
     }
 
+    /// Just before the account's record, which comes next in a scan: the id is the first half of its
+    /// digest. `None` for what is no id.
+    pub(crate) fn before(&self) -> Option<RecordKey> {
+        let half = u128::from_str_radix(&self.0, 16).ok()?;
+        let mut digest = [0; 32];
+        digest
+            .first_chunk_mut()
+            .map(|start| *start = half.to_be_bytes())?;
+        Some(RecordKey::from_parts(RecordKind::Account, digest))
+    }
+
     pub(crate) fn of(identity: &Proven) -> Self {
         let digest = Digest::from(*account_key(identity).as_bytes()).to_hex();
         Self(digest.get(..32).unwrap_or_default().to_owned())

@@ -10,7 +10,7 @@ use crate::account::{AccountId, AccountRecord, BanRecord, BanTarget, ban_spellin
 use crate::audit::{AuditLog, Entry};
 use crate::connector::provider::link_of;
 use crate::login::LOGIN_LIFE;
-use crate::records::{Arrived, Link, Login, NEVER, write};
+use crate::records::{Arrived, Link, Login, NEVER, Proven, read, write};
 use crate::{Found, RecordKey, RecordKind, Store, StoreError, transact};
 
 mod order;
@@ -254,7 +254,7 @@ impl Administration {
             let banned = address.as_str().to_ascii_lowercase();
             let is_of = |found: &str| ban_spellings(found).contains(&banned);
             self.end_sessions_of(is_of).await?;
-            self.forget_links(|_, link| is_of(&link.email)).await?;
+            self.forget_links(|link| is_of(&link.email)).await?;
         }
         self.note("ban", Some(target));
         Ok(())
@@ -288,11 +288,12 @@ impl Administration {
     pub async fn unlink(&self, target: &BanTarget) -> Result<u64, StoreError> {
         let (mut of_account, mut of_address) = (None, None);
         match target {
-            BanTarget::Account(id) => {
-                let users = self.users().await?;
-                let account = users.into_iter().find(|user| user.id == id.as_str());
-                of_account = account.map(|user| link_of(&user.connector_id, &user.user_id));
-            }
+            BanTarget::Account(id) => match self.identity(id).await? {
+                Some(identity) => {
+                    of_account = Some(link_of(&identity.connector_id, &identity.user_id));
+                }
+                None => return Ok(0),
+            },
             BanTarget::Address(address) => {
                 of_address = Some(address.as_str().to_ascii_lowercase());
             }
@@ -313,9 +314,10 @@ impl Administration {
                 self.remove(found).await?;
             }
         }
-        let forgotten = self
-            .forget_links(|key, link| of_account == Some(*key) || is_of_address(&link.email))
-            .await?;
+        let forgotten = match of_account {
+            Some(link) => self.forget_link(link).await?,
+            None => self.forget_links(|link| is_of_address(&link.email)).await?,
+        };
         if forgotten > 0 {
             self.note("unlink", Some(target));
         }
@@ -333,15 +335,38 @@ impl Administration {
         Ok(())
     }
 
+    /// Who an account is, by its id.
+    async fn identity(&self, id: &AccountId) -> Result<Option<Proven>, StoreError> {
+        let Some(before) = id.before() else {
+            return Ok(None);
+        };
+        let now = self.clock.now();
+        let scan = self.store.scan(RecordKind::Account, Some(before), 1, now);
+        let next = scan.await?.into_iter().next();
+        let record =
+            next.and_then(|next| serde_json::from_slice::<AccountRecord>(&next.bytes).ok());
+        let identity = record.map(|record| record.identity);
+        Ok(identity.filter(|identity| AccountId::of(identity) == *id))
+    }
+
+    /// Forgets one link; 1 if it stood.
+    async fn forget_link(&self, link: RecordKey) -> Result<u64, StoreError> {
+        let now = self.clock.now();
+        let forgotten = transact(&*self.store, vec![link], now, move |slots| {
+            let slot = slots.first_mut()?;
+            let link: Link = read(Some(slot))?;
+            slot.record = None;
+            link.stands(now).then_some(())
+        });
+        Ok(forgotten.await?.map_or(0, |()| 1))
+    }
+
     /// Forgets links; how many stood.
-    async fn forget_links(
-        &self,
-        is_of: impl Fn(&RecordKey, &Link) -> bool,
-    ) -> Result<u64, StoreError> {
+    async fn forget_links(&self, is_of: impl Fn(&Link) -> bool) -> Result<u64, StoreError> {
         let mut forgotten = 0;
         for found in self.all(RecordKind::Link).await? {
             let link = self.link_in(&found);
-            if link.is_some_and(|link| is_of(&found.key, &link)) {
+            if link.is_some_and(|link| is_of(&link)) {
                 self.remove(found).await?;
                 forgotten += 1;
             }

@@ -1,14 +1,16 @@
 //! Attacks that went through once.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 use serde_json::json;
-use waxseal_crypto::{Clock, Time};
+use waxseal_crypto::{BoxFuture, Clock, Time};
 use waxseal_identity_server::{
-    Administration, BanTarget, Config, ConfigError, ConnectorKind, ExchangeIssuer, MailConfig,
-    RecordKey, RecordKind, Store, transact,
+    Administration, BanTarget, Change, Config, ConfigError, ConnectorKind, ExchangeIssuer, Found,
+    MailConfig, RecordKey, RecordKind, Store, StoreError, transact,
 };
 
 use crate::device::{ask, on_the_way, poll};
@@ -254,7 +256,7 @@ async fn crowd(world: &World, limit: &str, count: usize) {
         );
         let times = window["times"].as_array_mut().unwrap();
         times.extend((0..count).map(|_| json!(now.unix_seconds())));
-        let expires = now.checked_add(std::time::Duration::from_secs(3600));
+        let expires = now.checked_add(Duration::from_secs(3600));
         slots[0].record = Some((serde_json::to_vec(&window).unwrap(), expires.unwrap()));
     })
     .await
@@ -457,6 +459,81 @@ async fn an_operator_unlinks_an_account_or_an_address() {
             .is_some_and(|line| !line.contains("example.com"))
     );
     assert!(lines.iter().any(|line| line.contains("\"unlink\"")));
+}
+
+/// A store that counts the accounts and links that are read from it.
+struct Counted {
+    store: Arc<dyn Store>,
+    read: AtomicUsize,
+}
+
+impl Store for Counted {
+    fn transact(
+        &self,
+        keys: Vec<RecordKey>,
+        now: Time,
+        change: Change,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.store.transact(keys, now, change)
+    }
+
+    fn scan(
+        &self,
+        kind: RecordKind,
+        after: Option<RecordKey>,
+        limit: usize,
+        now: Time,
+    ) -> BoxFuture<'_, Result<Vec<Found>, StoreError>> {
+        Box::pin(async move {
+            let found = self.store.scan(kind, after, limit, now).await?;
+            if matches!(kind, RecordKind::Account | RecordKind::Link) {
+                self.read.fetch_add(found.len(), Ordering::SeqCst);
+            }
+            Ok(found)
+        })
+    }
+
+    fn sweep(&self, now: Time) -> BoxFuture<'_, Result<u64, StoreError>> {
+        self.store.sweep(now)
+    }
+}
+
+/// Of very many accounts, the one of an id is looked up.
+#[tokio::test]
+async fn to_unlink_one_account_the_others_are_not_read() {
+    let (world, _provider) = confirmed().await;
+    let now = world.clock.now();
+    let all = world.store.scan(RecordKind::Account, None, 9, now).await;
+    let bytes = all.unwrap().pop().unwrap().bytes;
+    // Others, everywhere around it.
+    for number in 0..=u8::MAX {
+        let key = RecordKey::from_parts(RecordKind::Account, [number; 32]);
+        let (bytes, expires) = (bytes.clone(), now.checked_add(Duration::from_secs(60)));
+        let made = transact(&*world.store, vec![key], now, move |slots| {
+            slots[0].record = Some((bytes, expires.unwrap()));
+        });
+        made.await.unwrap();
+    }
+    let counted = Arc::new(Counted {
+        store: world.store.clone(),
+        read: AtomicUsize::new(0),
+    });
+    let store: Arc<dyn Store> = counted.clone();
+    let operator = Administration::new(store, world.clock.clone(), world.audit.clone());
+    let users = operator.users().await.unwrap();
+    assert_eq!(users.len(), 257);
+    let unlink = async |id: &str| {
+        counted.read.store(0, Ordering::SeqCst);
+        let id = BanTarget::parse(id).unwrap();
+        let unlinked = operator.unlink(&id).await.unwrap();
+        assert!(counted.read.load(Ordering::SeqCst) <= 1, "{id:?}");
+        unlinked
+    };
+    for none in ["00", "7f", "fe", "ff"] {
+        assert_eq!(unlink(&none.repeat(16)).await, 0, "{none}");
+    }
+    assert_eq!(unlink(&users[0].id).await, 1);
+    assert_eq!(unlink(&users[0].id).await, 0);
 }
 
 const GOOGLE: &str = "https://accounts.google.com";
@@ -699,7 +776,7 @@ async fn a_provider_whose_discovery_hangs_holds_everybody() {
         tokio::task::yield_now().await;
         go().await
     };
-    let limit = std::time::Duration::from_secs(2);
+    let limit = Duration::from_secs(2);
     let both = futures_util::future::select(first, Box::pin(second));
     let done = tokio::time::timeout(limit, both)
         .await

@@ -554,7 +554,10 @@ impl Browser {
 pub(crate) fn wrong(code: &str) -> String {
     let number: u64 = code.parse().unwrap();
     let digits = code.len();
-    format!("{:0digits$}", (number + 1) % 10_u64.pow(u32::try_from(digits).unwrap()))
+    format!(
+        "{:0digits$}",
+        (number + 1) % 10_u64.pow(u32::try_from(digits).unwrap())
+    )
 }
 
 /// What a token says, whoever signed it.
