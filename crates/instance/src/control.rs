@@ -52,8 +52,8 @@ impl Control {
     /// Makes the socket beside the broker's records. One that a killed process left is replaced.
     ///
     /// # Errors
-    /// [`ControlError`]: also where the path is longer than a socket's may be, which is about a
-    /// hundred bytes.
+    /// [`ControlError`]: also where the system is not Linux and the path is longer than a socket's
+    /// may be, which is about a hundred bytes.
     pub fn open(data: &DataDir) -> Result<Self, ControlError> {
         #[cfg(unix)]
         return Ok(Self {

@@ -1,7 +1,8 @@
 //! The socket itself, in the data directory.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -31,6 +32,35 @@ const MAX_ANSWER: usize = 64 * 1024 * 1024;
 /// likely.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// Most bytes of a socket's path (`sun_path` of Linux, with the zero at its end); elsewhere fewer.
+const LONGEST: usize = 107;
+
+/// By which path the socket in a directory is reached.
+struct Address {
+    path: PathBuf,
+    /// Open for as long as the path is used that goes through it.
+    _directory: Option<File>,
+}
+
+impl Address {
+    /// The socket's own path; where that is too long for a socket and the system is Linux, the one
+    /// through the opened directory.
+    fn of(directory: &Path) -> io::Result<Self> {
+        let path = directory.join(NAME);
+        if path.as_os_str().len() <= LONGEST || !cfg!(target_os = "linux") {
+            return Ok(Self {
+                path,
+                _directory: None,
+            });
+        }
+        let directory = File::open(directory)?;
+        Ok(Self {
+            path: PathBuf::from(format!("/proc/self/fd/{}/{NAME}", directory.as_raw_fd())),
+            _directory: Some(directory),
+        })
+    }
+}
+
 /// A socket that is removed when nobody listens any more.
 #[derive(Debug)]
 pub(super) struct Socket {
@@ -40,12 +70,14 @@ pub(super) struct Socket {
 
 impl Socket {
     pub(super) fn open(data: &DataDir) -> Result<Self, ControlError> {
-        let path = data.make(Part::Broker)?.join(NAME);
+        let directory = data.make(Part::Broker)?;
+        let path = directory.join(NAME);
         // The directory is locked by us, so whoever made it has ended.
         if fs::symlink_metadata(&path).is_ok_and(|found| found.file_type().is_socket()) {
             fs::remove_file(&path).map_err(io_error("remove", &path))?;
         }
-        let listener = UnixListener::bind(&path).map_err(io_error("listen at", &path))?;
+        let bound = Address::of(&directory).and_then(|address| UnixListener::bind(&address.path));
+        let listener = bound.map_err(io_error("listen at", &path))?;
         let socket = Self { listener, path };
         // Nobody else could enter the directory until now.
         fs::set_permissions(&socket.path, fs::Permissions::from_mode(0o600))
@@ -99,8 +131,13 @@ pub(super) async fn order(
     directory: &Path,
     order: &Order,
 ) -> Result<Option<OrderDone>, ControlError> {
-    let path = directory.join(Part::Broker.folder()).join(NAME);
-    let mut stream = match UnixStream::connect(&path).await {
+    let directory = directory.join(Part::Broker.folder());
+    let path = directory.join(NAME);
+    let connect = async {
+        let address = Address::of(&directory)?;
+        UnixStream::connect(&address.path).await
+    };
+    let mut stream = match connect.await {
         Ok(stream) => stream,
         Err(error) => match error.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => return Ok(None),

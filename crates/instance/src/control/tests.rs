@@ -136,12 +136,46 @@ async fn order() {
 #[tokio::test]
 async fn io() {
     let folder = folder();
-    let long = folder.path().join("d".repeat(120));
-    let data = DataDir::open(&long).unwrap();
+    let data = data(&folder);
+    let parent = data.make(Part::Broker).unwrap();
+    std::fs::create_dir(socket(&data)).unwrap();
     let opened = Control::open(&data);
     assert!(matches!(opened, Err(ControlError::Io { .. })), "{opened:?}");
+    std::fs::remove_dir_all(&parent).unwrap();
+    std::fs::write(&parent, "").unwrap();
     let asked = order_running(data.path(), &Order::Bans).await;
     assert!(matches!(asked, Err(ControlError::Io { .. })), "{asked:?}");
+}
+
+/// However deep the directory lies, also beyond what a socket's address has room for.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_long_path_has_its_socket() {
+    let folder = folder();
+    let check = async |below: &Path| {
+        let data = DataDir::open(&folder.path().join(below)).unwrap();
+        let none = order_running(data.path(), &Order::Bans).await;
+        assert_eq!(none.unwrap(), None, "no broker has run");
+        let control = Control::open(&data).unwrap();
+        let mode = std::fs::metadata(socket(&data)).unwrap().permissions();
+        assert_eq!(mode.mode() & 0o777, 0o600);
+        let (shutdown, broker) = (Shutdown::new(), broker(&data));
+        let serving = tokio::spawn(control.serve(broker, shutdown.clone()));
+        let bans = order_running(data.path(), &Order::Bans).await;
+        assert_eq!(bans.unwrap(), Some(OrderDone::Bans(Vec::new())));
+        shutdown.trigger();
+        serving.await.unwrap();
+        assert!(!socket(&data).exists());
+        let none = order_running(data.path(), &Order::Bans).await;
+        assert_eq!(none.unwrap(), None, "it runs no more");
+    };
+    // From one that fits to one that does not, and far beyond.
+    let taken = folder.path().as_os_str().len() + "//broker/control.sock".len();
+    for longest in 106..=109 {
+        check(&Path::new("").join("d".repeat(longest - taken))).await;
+    }
+    check(Path::new(&"e".repeat(200))).await;
+    check(&Path::new(&"f".repeat(200)).join("g".repeat(200))).await;
 }
 
 #[tokio::test]
