@@ -2,11 +2,17 @@
 
 use waxseal_crypto::{CryptoProvider, KeyError, KeyKind, PublicKey, SignatureError};
 use waxseal_formats::FieldError;
-use waxseal_pki::{Certificate, CertificateError, Purpose, SpliceError, tbs_without_poison};
+use waxseal_pki::{
+    Certificate, CertificateError, ObjectIdentifier, Purpose, SpliceError, tbs_without_poison,
+};
 
 use super::leaf::{push_long, push_short};
 use crate::Refusal;
 use crate::personality::RefusalKind;
+
+/// The purpose of a Precertificate Signing Certificate (RFC 6962 §3.1).
+const PRECERTIFICATE_SIGNING: ObjectIdentifier =
+    ObjectIdentifier::new_unwrap("1.3.6.1.4.1.11129.2.4.4");
 
 /// Why a submitted chain is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -33,6 +39,13 @@ pub enum ChainError {
     /// The poison cannot be cut out.
     #[error(transparent)]
     Splice(#[from] SpliceError),
+    /// The precertificate is signed by a certificate made for that alone (RFC 6962 §3.1), and not by
+    /// the one that signs the certificate: the promise would be about another issuer's key, and fit
+    /// no certificate.
+    #[error(
+        "the precertificate is signed by a Precertificate Signing Certificate, not by its issuer"
+    )]
+    PrecertificateSigner,
     /// The certificate is not for code signing: this log takes no others.
     #[error("the certificate is not for code signing")]
     NotForCodeSigning,
@@ -76,6 +89,7 @@ impl ChainError {
             Self::Poisoned => "POISONED",
             Self::NotPoisoned => "NOT_POISONED",
             Self::Splice(_) => "BAD_POISON",
+            Self::PrecertificateSigner => "PRECERTIFICATE_SIGNER",
             Self::NotForCodeSigning => "NOT_FOR_CODE_SIGNING",
             Self::IsAuthority => "IS_AUTHORITY",
             Self::NotIssuedByNext { .. } => "NOT_ISSUED_BY_NEXT",
@@ -148,6 +162,13 @@ impl Roots {
         };
         if leaf.is_ca() {
             return Err(ChainError::IsAuthority);
+        }
+        let signs_precertificates = |issuer: &Certificate| {
+            let usage = issuer.extended_key_usage();
+            usage.is_some_and(|usage| usage.purposes.contains(&PRECERTIFICATE_SIGNING))
+        };
+        if kind == Kind::Precertificate && chain.get(1).is_some_and(signs_precertificates) {
+            return Err(ChainError::PrecertificateSigner);
         }
         let purpose = Purpose::CodeSigning.oid();
         let usage = leaf.extended_key_usage();

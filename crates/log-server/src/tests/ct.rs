@@ -463,6 +463,51 @@ async fn key() {
     assert_eq!(served.refused(PRE, &chain).await, "BAD_KEY");
 }
 
+/// DER with one value in the place of another one, wherever it is nested.
+fn replaced(der: &[u8], old: &[u8], new: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut rest = der;
+    while !rest.is_empty() {
+        let (head, length) = match rest {
+            [_, 0x81, length, ..] => (3, usize::from(*length)),
+            [_, 0x82, a, b, ..] => (4, usize::from(u16::from_be_bytes([*a, *b]))),
+            [_, length, ..] => (2, usize::from(*length)),
+            _ => panic!("no value"),
+        };
+        let (value, after) = rest.split_at(head + length);
+        if value == old {
+            out.extend(new);
+        } else if value.windows(old.len()).any(|window| window == old) {
+            let content = replaced(&value[head..], old, new);
+            out.push(value[0]);
+            match content.len() {
+                length if length < 0x80 => out.push(u8::try_from(length).unwrap()),
+                length if length < 0x100 => out.extend([0x81, u8::try_from(length).unwrap()]),
+                length => {
+                    out.push(0x82);
+                    out.extend(u16::try_from(length).unwrap().to_be_bytes());
+                }
+            }
+            out.extend(content);
+        } else {
+            out.extend(value);
+        }
+        rest = after;
+    }
+    out
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn precertificate_signer() {
+    let (_, served, mut chain) = taken().await;
+    // The intermediate, for the purpose 1.3.6.1.4.1.11129.2.4.4 instead of code signing.
+    let code_signing = [6, 8, 0x2b, 6, 1, 5, 5, 7, 3, 3];
+    let precertificates = [6, 10, 0x2b, 6, 1, 4, 1, 0xd6, 0x79, 2, 4, 4];
+    chain[1] = replaced(&chain[1], &code_signing, &precertificates);
+    assert_eq!(served.refused(PRE, &chain).await, "PRECERTIFICATE_SIGNER");
+    assert_eq!(served.log.published().tree_size, 0);
+}
+
 #[test]
 fn splice() {
     // A certificate with two poisons is not parsed: this is the second line of defence.
