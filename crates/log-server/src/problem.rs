@@ -108,14 +108,23 @@ fn append(error: AppendError) -> Problem {
     }
 }
 
+const FROZEN: &str = "This log has been frozen, please switch to the latest log.";
+
 /// As rekor-tiles words it.
-fn frozen() -> Response {
-    let text = "This log has been frozen, please switch to the latest log.\n";
+pub(crate) fn frozen() -> Response {
+    let text = format!("{FROZEN}\n");
     let mut response = (StatusCode::METHOD_NOT_ALLOWED, text).into_response();
     response
         .headers_mut()
         .insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
     response
+}
+
+/// The same for one entry of a batch of which others were taken.
+pub(crate) fn frozen_meanwhile() -> Response {
+    Problem::refusal(Code::FailedPrecondition, "LOG_FROZEN", FROZEN)
+        .with_status(StatusCode::METHOD_NOT_ALLOWED)
+        .into_response()
 }
 
 /// 409 with the index in a header, as rekor-tiles answers.

@@ -51,15 +51,26 @@ pub(super) async fn batch(State(web): State<Arc<Web>>, request: Request) -> Resp
     };
     let parts: Vec<_> = parts.into_iter().map(|part| body.slice_ref(part)).collect();
     let answers = parts.iter().map(|part| submit(&web, 0, part, client));
+    together(join_all(answers).await).await
+}
+
+/// One answer for all of a batch, unless the log was frozen before any of it came: then it is what
+/// one of them gets, and nothing of it was taken.
+async fn together(answers: Vec<Response>) -> Response {
+    let is_frozen = |answer: &Response| answer.status() == StatusCode::METHOD_NOT_ALLOWED;
+    if answers.iter().all(is_frozen) {
+        return problem::frozen();
+    }
     let mut results = String::from(r#"{"results":["#);
-    for (position, answer) in join_all(answers).await.into_iter().enumerate() {
-        if answer.status() == StatusCode::METHOD_NOT_ALLOWED {
-            // Frozen: nothing of it was taken.
-            return answer;
-        }
+    for (position, answer) in answers.into_iter().enumerate() {
         if position > 0 {
             results.push(',');
         }
+        let answer = if is_frozen(&answer) {
+            problem::frozen_meanwhile()
+        } else {
+            answer
+        };
         push_result(&mut results, answer).await;
     }
     results.push_str("]}");
@@ -139,7 +150,33 @@ fn prefers_representation(headers: &HeaderMap) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
+
+    /// A freeze in the middle of a batch: who was taken is told so.
+    #[tokio::test]
+    async fn a_batch_that_meets_a_freeze_is_answered_entry_by_entry() {
+        let created = || (StatusCode::CREATED, r#"{"logIndex":"7"}"#).into_response();
+        let answers = vec![created(), problem::frozen(), problem::duplicate(3)];
+        let answer = together(answers).await;
+        assert_eq!(answer.status(), StatusCode::OK);
+        let body = to_bytes(answer.into_body(), MAX_ANSWER).await.unwrap();
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        let results = body["results"].as_array().unwrap();
+        let statuses: Vec<_> = results.iter().map(|one| one["status"].clone()).collect();
+        assert_eq!(statuses, [json!(201), json!(405), json!(409)]);
+        assert_eq!(results[0]["entry"]["logIndex"], "7");
+        assert_eq!(results[1]["error"]["code"], 9);
+        assert_eq!(results[1]["error"]["details"][0]["reason"], "LOG_FROZEN");
+        // If it was frozen before, the batch gets the text that one entry gets.
+        for count in 1..4 {
+            let answers = (0..count).map(|_| problem::frozen()).collect();
+            let answer = together(answers).await;
+            assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED);
+            assert_eq!(answer.headers()[header::ALLOW], "GET, HEAD");
+        }
+    }
 
     #[test]
     fn preferences() {
