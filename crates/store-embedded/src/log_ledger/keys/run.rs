@@ -309,8 +309,15 @@ impl RunWriter {
         drop(self.file);
         let name = file_name(id);
         self.folder.rename(&staged_name(id), &name).map_err(io)?;
-        self.folder.sync().map_err(io)?;
-        let file = self.folder.open(&name).map_err(io)?;
+        let opened = self.folder.sync().and_then(|()| self.folder.open(&name));
+        let file = opened.map_err(|error| {
+            // It has its name, and no commit will ever name it: it is only in the way of others. If
+            // it stays, the next start removes it.
+            if let Err(error) = self.folder.remove(&name) {
+                tracing::warn!(%error, "a file of keys was not removed");
+            }
+            io(error)
+        })?;
         Ok(Run {
             entry,
             fingerprints,

@@ -10,8 +10,12 @@ use super::run::{RunWriter, is_staged};
 use super::{Frozen, KeyIndexError, KeyShape, State};
 use crate::folder::Folder;
 
-/// How long after a failure it is tried again.
+/// How long after a failure it is tried again; each further one doubles that. A run that is begun
+/// anew is written anew.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// No pause is longer: commits wait for room in memory meanwhile.
+const LONGEST_RETRY: Duration = Duration::from_secs(16);
 
 /// Then a worker that has nothing to do looks again.
 const FOREVER: Duration = Duration::from_secs(3600);
@@ -81,6 +85,7 @@ impl Worker {
     /// Works until the index is dropped.
     pub(super) fn run(mut self) {
         let shared = Arc::clone(&self.shared);
+        let mut retry = RETRY;
         loop {
             let generation = shared.state().generation;
             let began = Instant::now();
@@ -90,14 +95,18 @@ impl Worker {
                 // A merge takes half of a disk, at most.
                 Ok(Turn::Merged) => began.elapsed(),
                 Ok(Turn::Idle) => Duration::MAX,
-                Err(_) => RETRY,
+                Err(_) => retry,
             };
             if let Err(error) = turn {
                 self.failed(error);
+                retry = (2 * retry).min(LONGEST_RETRY);
                 if pause_until(&shared, None, pause) {
                     return;
                 }
-            } else if pause_until(&shared, Some(generation), pause) {
+                continue;
+            }
+            retry = RETRY;
+            if pause_until(&shared, Some(generation), pause) {
                 return;
             }
         }

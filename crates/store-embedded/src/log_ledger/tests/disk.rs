@@ -54,6 +54,8 @@ pub(super) enum Fault {
     Once(u64),
     /// The folder's files cannot grow.
     Full,
+    /// The folder's names cannot be made durable.
+    Names,
 }
 
 #[derive(Debug, Clone)]
@@ -250,6 +252,9 @@ impl Folder for Disk {
 
     fn sync(&self) -> io::Result<()> {
         let mut state = self.operation(true)?;
+        if matches!(state.fault, Some(Fault::Names)) {
+            return Err(io::Error::other("not synced"));
+        }
         state.synced_files = state.files.clone();
         Ok(())
     }

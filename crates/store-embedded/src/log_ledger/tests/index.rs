@@ -183,6 +183,28 @@ fn a_full_disk_holds_up_keys_and_loses_none() {
     }
 }
 
+/// What is tried again under another number does not stay under the first one.
+#[test]
+fn names_that_are_not_durable_fill_up_no_disk() {
+    let mut chance = Chance::new(7);
+    let mut model = Model::new(SMALL);
+    while model.disk.names().unwrap().len() < 3 {
+        model.commit(&mut chance);
+    }
+    let before = model.disk.names().unwrap();
+    model.disk.set_fault(Some(Fault::Names));
+    for _ in 0..100 {
+        model.commit(&mut chance);
+    }
+    assert_eq!(model.disk.names().unwrap(), before);
+    model.disk.set_fault(None);
+    let outcome = model.commit(&mut chance);
+    assert!(matches!(outcome, CommitOutcome::Committed), "{outcome:?}");
+    model.check();
+    assert_eq!(model.reopen(&mut chance, SMALL), model.next);
+    model.check();
+}
+
 #[test]
 fn s_18_damage_is_never_not_there() {
     let mut damaged = 0;
