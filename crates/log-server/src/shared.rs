@@ -8,7 +8,9 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 use waxseal_crypto::{Clock, Time};
 use waxseal_serve::BoxError;
-use waxseal_tlog::{Frontier, Hash, InclusionProof, Node, NoteSigner, ProofError, Tile, TilePath};
+use waxseal_tlog::{
+    Frontier, Hash, InclusionProof, Node, NoteSigner, ProofError, Tile, TilePath, node_hash,
+};
 
 use crate::history::History;
 use crate::leap::Leaps;
@@ -215,7 +217,7 @@ impl Shared {
         if let Some(hash) = in_memory {
             return Ok(hash);
         }
-        // Out of a full tile: its hashes are grown into a small tree.
+        // Out of the part of a full tile that is below it.
         let height = node.level % 8;
         let index = node.index >> (8 - height);
         let damaged = || ReadError::Damaged {
@@ -223,15 +225,10 @@ impl Shared {
         };
         let tile = Tile::new(node.level / 8, index, 256).map_err(|_| damaged())?;
         let hashes = self.tile(tile).await?;
-        let mut small = Tree::default();
-        hashes.iter().for_each(|hash| small.append(hash));
         let inside = node.index & ((1 << (8 - height)) - 1);
-        small
-            .node(Node {
-                level: height,
-                index: inside,
-            })
-            .ok_or_else(damaged)
+        let first = usize::try_from(inside << height).map_err(|_| damaged())?;
+        let below = hashes.get(first..first + (1 << height));
+        below.and_then(subtree_root).ok_or_else(damaged)
     }
 
     pub(crate) async fn object(&self, name: ObjectName) -> Result<Vec<u8>, ReadError> {
@@ -251,6 +248,19 @@ impl Prover for Shared {
     }
 }
 
+/// The root over as many hashes as a power of two; `None` if there is none.
+fn subtree_root(hashes: &[Hash]) -> Option<Hash> {
+    let mut row = hashes.to_vec();
+    while row.len() > 1 {
+        let (pairs, _) = row.as_chunks::<2>();
+        row = pairs
+            .iter()
+            .map(|[left, right]| node_hash(left, right))
+            .collect();
+    }
+    row.pop()
+}
+
 /// Runs a store's future on a thread that may block.
 pub(crate) async fn off_thread<T, F>(future: F) -> Result<T, BoxError>
 where
@@ -259,4 +269,36 @@ where
 {
     let handle = Handle::current();
     Ok(tokio::task::spawn_blocking(move || handle.block_on(future)).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use waxseal_tlog::leaf_hash;
+
+    use super::*;
+    use crate::testing::Rig;
+    use crate::tests::sequencing::grow;
+
+    /// Every node of a sealed tile, at every height, is that of the tree.
+    #[tokio::test]
+    async fn nodes_are_computed_from_their_part_of_a_tile() {
+        let rig = Rig::new();
+        grow(&rig, 600).await;
+        let log = rig.start().await.unwrap();
+        let mut whole = Tree::default();
+        for index in 0..600 {
+            let entry = log.shared.entry(index).await.unwrap();
+            whole.append(&leaf_hash(&entry));
+        }
+        // What is sealed is not in memory.
+        *log.shared.tree_mut() = Tree::sealed(512);
+        for level in 0..8 {
+            for index in 0..512 >> level {
+                let node = Node { level, index };
+                let computed = log.shared.node(node).await.unwrap();
+                assert_eq!(Some(computed), whole.node(node), "{node:?}");
+            }
+        }
+        assert_eq!(subtree_root(&[]), None);
+    }
 }

@@ -15,4 +15,4 @@ mod requests;
 mod rules;
 mod running;
 mod scrubbing;
-mod sequencing;
+pub(crate) mod sequencing;

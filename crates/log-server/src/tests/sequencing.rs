@@ -452,7 +452,7 @@ const BUNDLE: waxseal_tlog::TilePath = waxseal_tlog::TilePath::Entries {
 };
 
 /// A log whose first entries are sealed and forgotten.
-async fn grow(rig: &Rig, size: usize) {
+pub(crate) async fn grow(rig: &Rig, size: usize) {
     let log = rig.start().await.unwrap();
     let Parts {
         mut pipeline,
