@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use waxseal_crypto::sha256;
 use waxseal_tlog::{BundleFormat, TILE_WIDTH, TilePath, TreeCheck, TreeCheckError};
 
-use super::source::Source;
+use super::source::{Read, Source};
 use super::trusted::{self, Opened};
 use crate::args::FsckArgs;
 use crate::outcome::{Class, Failed, Failure};
@@ -19,7 +19,8 @@ use crate::services;
 use crate::terminal::visible;
 use crate::verify::report::unwritable;
 
-/// Files that are read ahead: what is held in memory is at most this many bundles.
+/// Files that are read ahead: what is held in memory is at most this many, of 4 MiB, and one that is
+/// longer.
 const AHEAD: usize = 16;
 
 /// Issuers that are remembered as checked. A log has thousands at most; those beyond are read again.
@@ -30,7 +31,9 @@ const TICK: Duration = Duration::from_millis(200);
 
 /// A file as it was found.
 struct Found {
-    bytes: Vec<u8>,
+    path: TilePath,
+    /// `None`: it is too long to be read before it is wanted.
+    bytes: Option<Vec<u8>>,
     width: u16,
 }
 
@@ -92,10 +95,17 @@ async fn read_all(
         let found = next.await.map_err(|error| {
             Failure::new(Class::Internal, "internal", "reading ended").because(&error)
         })??;
+        let bytes = match found.bytes {
+            Some(bytes) => bytes,
+            None => {
+                let read = source.read(found.path.to_string()).await?;
+                read.ok_or_else(|| missing(found.path))?
+            }
+        };
         sum.files += 1;
-        sum.bytes += u64::try_from(found.bytes.len()).unwrap_or(0);
+        sum.bytes += u64::try_from(bytes.len()).unwrap_or(0);
         let issuers = check
-            .supply(&found.bytes, found.width)
+            .supply(&bytes, found.width)
             .map_err(|error| altered(&error))?;
         for issuer in issuers {
             if !sum.issuers.contains(&issuer) {
@@ -118,20 +128,22 @@ async fn fetch(source: &Source, path: TilePath) -> Result<Found, Failure> {
         // `TilePath` has no other case.
         _ => (TILE_WIDTH, path),
     };
-    if let Some(bytes) = source.read(path.to_string()).await? {
-        return Ok(Found { bytes, width });
+    let versions = [(path, width), (full, TILE_WIDTH)];
+    let versions = versions.into_iter().take(if full == path { 1 } else { 2 });
+    for (path, width) in versions {
+        let bytes = match source.read_ahead(path.to_string()).await? {
+            Read::Missing => continue,
+            Read::Whole(bytes) => Some(bytes),
+            Read::Longer => None,
+        };
+        return Ok(Found { path, bytes, width });
     }
-    if full != path
-        && let Some(bytes) = source.read(full.to_string()).await?
-    {
-        return Ok(Found { bytes, width: 256 });
-    }
+    Err(missing(path))
+}
+
+fn missing(path: TilePath) -> Failure {
     let message = format!("{path} is missing, and the checkpoint says that it is there");
-    Err(Failure::new(
-        Class::Cryptographic,
-        "log-incomplete",
-        message,
-    ))
+    Failure::new(Class::Cryptographic, "log-incomplete", message)
 }
 
 /// Every certificate of a chain is in the log's directory, under its hash (static-ct-api).

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use waxseal_tlog::{MAX_ENTRY_BYTES, TilePath};
-use waxseal_transport::{Request, Retry, Url, send_retrying};
+use waxseal_transport::{Request, Retry, TransportError, Url, send_retrying};
 use waxseal_transport_reqwest::ReqwestTransport;
 
 use crate::outcome::{Class, Failure};
@@ -16,8 +16,11 @@ const MAX_FILE: usize = 64 << 20;
 /// The longest checkpoint with all its cosignatures, and the longest certificate.
 const MAX_SMALL: usize = 1 << 20;
 
-/// The largest that a file of that name can be: many are read at once, and a log that lies is not to
-/// fill the memory with them.
+/// The longest file that is read ahead: a bundle has some 800 KiB. Longer ones are read when it is
+/// their turn, one at a time: a log that lies is not to fill the memory with them.
+const MAX_AHEAD: usize = 4 << 20;
+
+/// The largest that a file of that name can be.
 fn limit_of(name: &str) -> usize {
     match TilePath::parse(name) {
         // A little more than it can be: what is too long is told as malformed.
@@ -62,6 +65,30 @@ impl Source {
     /// [`Class::Unavailable`] if that cannot be told.
     pub(crate) async fn read(&self, name: String) -> Result<Option<Vec<u8>>, Failure> {
         let limit = limit_of(&name);
+        match self.read_within(name.clone(), limit).await? {
+            Read::Missing => Ok(None),
+            Read::Whole(bytes) => Ok(Some(bytes)),
+            Read::Longer => {
+                let longer = io::Error::other(format!("longer than {limit} bytes"));
+                Err(failed(&name, &longer))
+            }
+        }
+    }
+
+    /// The same for a file that is not needed yet, unless it is a long one.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub(crate) async fn read_ahead(&self, name: String) -> Result<Read, Failure> {
+        let limit = limit_of(&name);
+        match self.read_within(name.clone(), limit.min(MAX_AHEAD)).await? {
+            // It is longer than it may be.
+            Read::Longer if limit <= MAX_AHEAD => self.read(name).await.map(|_| Read::Longer),
+            read => Ok(read),
+        }
+    }
+
+    async fn read_within(&self, name: String, limit: usize) -> Result<Read, Failure> {
         match self {
             Self::Directory(root) => {
                 let path = root.join(&name);
@@ -76,36 +103,55 @@ impl Source {
                 // The same bits for everybody: one reader is no herd.
                 let retry = Retry::idempotent(0);
                 let sent = send_retrying(transport.as_ref(), request, &retry).await;
-                let response = sent.map_err(|error| failed(&name, &error))?;
-                match response.status {
-                    200 => {
-                        let plain = response.into_plain(limit);
-                        plain.map(Some).map_err(|error| failed(&name, &error))
-                    }
-                    404 | 410 => Ok(None),
-                    status => Err(unavailable(&name).expected("status 200", status.to_string())),
+                let plain = match sent {
+                    Ok(response) => match response.status {
+                        200 => response.into_plain(limit),
+                        404 | 410 => return Ok(Read::Missing),
+                        status => {
+                            let found = status.to_string();
+                            return Err(unavailable(&name).expected("status 200", found));
+                        }
+                    },
+                    Err(error) => Err(error),
+                };
+                match plain {
+                    Ok(bytes) => Ok(Read::Whole(bytes)),
+                    Err(TransportError::TooLarge { .. }) => Ok(Read::Longer),
+                    Err(error) => Err(failed(&name, &error)),
                 }
             }
         }
     }
 }
 
-fn read_file(path: &Path, limit: usize) -> io::Result<Option<Vec<u8>>> {
+/// What is found under a name.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Read {
+    Missing,
+    Whole(Vec<u8>),
+    /// It has more bytes than it was to have.
+    Longer,
+}
+
+fn read_file(path: &Path, limit: usize) -> io::Result<Read> {
     match std::fs::metadata(path) {
         Ok(found) if found.is_file() => {}
         // To open a pipe would wait for whoever writes to it.
         Ok(_) => return Err(io::Error::other("not a regular file")),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Read::Missing),
         Err(error) => return Err(error),
     }
     let more = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    let mut bytes = Vec::new();
     let file = std::fs::File::open(path)?;
+    if file.metadata()?.len() >= more {
+        return Ok(Read::Longer);
+    }
+    let mut bytes = Vec::new();
     file.take(more).read_to_end(&mut bytes)?;
     if bytes.len() > limit {
-        return Err(io::Error::other(format!("longer than {limit} bytes")));
+        return Ok(Read::Longer);
     }
-    Ok(Some(bytes))
+    Ok(Read::Whole(bytes))
 }
 
 fn failed(name: &str, error: &dyn std::error::Error) -> Failure {
@@ -136,10 +182,36 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         std::fs::write(&path, b"four").unwrap();
-        assert_eq!(read_file(&path, 4).unwrap().unwrap(), b"four");
-        assert!(read_file(&path, 3).is_err());
+        assert_eq!(read_file(&path, 4).unwrap(), Read::Whole(b"four".to_vec()));
+        assert_eq!(read_file(&path, 3).unwrap(), Read::Longer);
         assert!(read_file(folder.path(), 3).is_err());
-        assert!(read_file(&folder.path().join("none"), 3).unwrap().is_none());
+        let none = read_file(&folder.path().join("none"), 3);
+        assert_eq!(none.unwrap(), Read::Missing);
+    }
+
+    /// Sixteen files are read ahead: of a log that lies they would be 1 GiB.
+    #[tokio::test]
+    async fn long_files_are_not_read_ahead() {
+        let folder = tempfile::tempdir().unwrap();
+        let source = Source::Directory(folder.path().to_owned());
+        let write = |name: &str, length: usize| {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, vec![7; length]).unwrap();
+        };
+        let ahead = |name: &str| source.read_ahead(name.to_owned());
+        for name in ["tile/data/000", "tile/entries/000"] {
+            write(name, MAX_AHEAD);
+            assert!(matches!(ahead(name).await, Ok(Read::Whole(_))), "{name}");
+            write(name, MAX_AHEAD + 1);
+            assert!(matches!(ahead(name).await, Ok(Read::Longer)), "{name}");
+            let read = source.read(name.to_owned()).await.unwrap();
+            assert_eq!(read.unwrap().len(), MAX_AHEAD + 1);
+        }
+        assert!(matches!(ahead("tile/data/001").await, Ok(Read::Missing)));
+        // What is longer than it may be is told at once.
+        write("tile/0/000", (16 << 10) + 1);
+        assert!(ahead("tile/0/000").await.is_err());
     }
 
     /// A log that was unpacked from an archive may have anything in it.
