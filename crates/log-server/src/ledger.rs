@@ -41,6 +41,10 @@ pub trait Ledger: Send + Sync {
     /// Takes the log over: a new epoch, and the state of the last commit, if there was one.
     fn open(&self) -> BoxFuture<'_, Result<Opened, LedgerError>>;
 
+    /// What [`open`](Self::open) would find, and the epoch that is there: nothing is taken over, and
+    /// nothing written.
+    fn look(&self) -> BoxFuture<'_, Result<Opened, LedgerError>>;
+
     /// Appends entries, replaces the state, forgets sealed entries: one transaction. A key that is
     /// already in the table keeps its first index.
     fn commit<'a>(&'a self, commit: Commit<'a>) -> BoxFuture<'a, CommitOutcome>;
@@ -59,14 +63,14 @@ pub trait Ledger: Send + Sync {
     fn read_beside(&self, index: u64) -> BoxFuture<'_, Result<Vec<u8>, LedgerError>>;
 }
 
-/// What [`Ledger::open`] finds.
+/// What [`Ledger::open`] finds, or [`Ledger::look`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(
     clippy::exhaustive_structs,
     reason = "stores outside this crate make it"
 )]
 pub struct Opened {
-    /// The epoch that commits must name from now on.
+    /// The epoch that commits must name from now on; 0 if nobody has ever opened it.
     pub epoch: u64,
     /// The state of the last commit: opaque bytes.
     pub state: Option<Vec<u8>>,

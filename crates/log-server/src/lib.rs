@@ -83,6 +83,7 @@ mod service;
 mod shared;
 mod shown;
 mod state;
+mod statistics;
 mod top_up;
 mod tree;
 mod witness;
@@ -101,9 +102,10 @@ pub use personality::{
 };
 pub use recovery::StartError;
 pub use replica::{Replica, ReplicaContext, ReplicaEnd, ReplicaError, ReplicaKind};
-pub use server::{LogServer, Statistics};
+pub use server::LogServer;
 pub use shared::ReadError;
 pub use state::{LogState, StateError};
+pub use statistics::Statistics;
 /// The name of a tile or bundle, as [`Objects`] are asked for it.
 pub use waxseal_tlog::TilePath;
 pub use witness::{

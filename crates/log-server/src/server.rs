@@ -5,9 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, oneshot, watch};
-use waxseal_crypto::Time;
 use waxseal_serve::{Fatal, Health, NotReady, Shutdown};
-use waxseal_tlog::{Hash, Origin, SignedNote, empty_root};
+use waxseal_tlog::{Origin, empty_root};
 
 use crate::append::Pending;
 use crate::background::Background;
@@ -23,6 +22,7 @@ use crate::service::{MAX_WAITING, Service};
 use crate::shared::{Shared, Tree, off_thread};
 use crate::shown::Shown;
 use crate::state::LogState;
+use crate::statistics::signatures;
 use crate::{
     AppendError, BundleKind, Config, Context, LateCosignatures, Published, StartError, http,
     personality,
@@ -47,40 +47,6 @@ pub(crate) struct Parts {
     pub(crate) pipeline: Pipeline,
     pub(crate) arrivals: Arrivals,
     pub(crate) sealer: Sealer,
-}
-
-/// Where a log stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Statistics {
-    /// Its name.
-    pub origin: Origin,
-    /// The untruncated key id of its first signer.
-    pub log_id: [u8; 32],
-    /// Entries under the published checkpoint.
-    pub tree_size: u64,
-    /// Root hash of the published tree.
-    pub root_hash: Hash,
-    /// Signatures and cosignatures of the published checkpoint.
-    pub signatures: usize,
-    /// Entries that are durable; what is above the published size is being signed.
-    pub committed: u64,
-    /// Entries in immutable objects.
-    pub sealed: u64,
-    /// Size of the tree whose checkpoint is written out as an object.
-    pub written: u64,
-    /// Entries that wait for their place.
-    pub waiting: usize,
-    /// Time of the last entry.
-    pub last_time: Time,
-    /// How often a process has taken the log over.
-    pub epoch: u64,
-    /// Whether it takes no more entries, for ever.
-    pub is_frozen: bool,
-    /// Whether something is wrong with it: see the error log.
-    pub is_stopped: bool,
-    /// Whether stored bytes were found damaged: it is only read then.
-    pub is_damaged: bool,
 }
 
 impl LogServer {
@@ -194,30 +160,12 @@ impl LogServer {
         personality::log_id(&self.shared.signers)
     }
 
-    pub(crate) const fn origin(&self) -> &Origin {
-        &self.origin
+    pub(crate) const fn epoch(&self) -> u64 {
+        self.epoch
     }
 
-    /// Where the log stands.
-    pub fn statistics(&self) -> Statistics {
-        let shared = &self.shared;
-        let published = shared.published();
-        Statistics {
-            origin: self.origin.clone(),
-            log_id: self.log_id(),
-            tree_size: published.tree_size,
-            root_hash: published.root_hash,
-            signatures: signatures(&published),
-            committed: shared.committed.load(Ordering::Acquire),
-            sealed: shared.sealed.load(Ordering::Acquire),
-            written: shared.written.borrow().tree_size,
-            waiting: self.service.waiting(),
-            last_time: shared.last_time(),
-            epoch: self.epoch,
-            is_frozen: shared.is_frozen(),
-            is_stopped: shared.is_stopped(),
-            is_damaged: shared.is_damaged(),
-        }
+    pub(crate) const fn origin(&self) -> &Origin {
+        &self.origin
     }
 
     /// Writes everything that is published now out as objects, and waits until it is there. The
@@ -281,11 +229,6 @@ impl LogServer {
         let background = Background::new(Arc::clone(&self.shared), self.metrics.clone());
         background.run(parts, shutdown).await
     }
-}
-
-fn signatures(published: &Published) -> usize {
-    let note = SignedNote::parse(&published.checkpoint);
-    note.map_or(0, |note| note.signatures().len())
 }
 
 /// Publishes the committed state; an empty log gets its first entry before.

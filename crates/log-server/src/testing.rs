@@ -174,6 +174,15 @@ impl Ledger for MemoryLedger {
         Box::pin(async move { Ok(opened) })
     }
 
+    fn look(&self) -> BoxFuture<'_, Result<Opened, LedgerError>> {
+        let inner = self.inner.lock().unwrap();
+        let opened = Opened {
+            epoch: inner.epoch,
+            state: inner.state.clone(),
+        };
+        Box::pin(async move { Ok(opened) })
+    }
+
     fn commit<'a>(&'a self, commit: Commit<'a>) -> BoxFuture<'a, CommitOutcome> {
         Box::pin(async move {
             let millis = self.millis.load(Ordering::SeqCst);

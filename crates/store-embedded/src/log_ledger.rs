@@ -160,6 +160,26 @@ impl LogLedger {
         Ok(opened)
     }
 
+    fn look_now(&self) -> Result<Opened, redb::Error> {
+        let reading = self.database.begin_read()?;
+        let meta = match reading.open_table(META) {
+            Ok(meta) => meta,
+            // Nobody has ever taken it over.
+            Err(redb::TableError::TableDoesNotExist(_)) => {
+                return Ok(Opened {
+                    epoch: 0,
+                    state: None,
+                });
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let state = meta.get("state")?.map(|state| state.value().to_vec());
+        Ok(Opened {
+            epoch: epoch_in(&meta)?,
+            state,
+        })
+    }
+
     /// Everything but the commit itself; `false`: another epoch.
     fn write(
         &self,
@@ -262,6 +282,10 @@ impl LogLedger {
 impl Ledger for LogLedger {
     fn open(&self) -> BoxFuture<'_, Result<Opened, LedgerError>> {
         Box::pin(async { self.take_over().map_err(failed) })
+    }
+
+    fn look(&self) -> BoxFuture<'_, Result<Opened, LedgerError>> {
+        Box::pin(async { self.look_now().map_err(failed) })
     }
 
     fn commit<'a>(&'a self, commit: Commit<'a>) -> BoxFuture<'a, CommitOutcome> {

@@ -207,6 +207,10 @@ impl Ledger for Broken {
         Box::pin(async { Err(Self::error()) })
     }
 
+    fn look(&self) -> BoxFuture<'_, Result<Opened, LedgerError>> {
+        self.open()
+    }
+
     fn commit<'a>(&'a self, _: Commit<'a>) -> BoxFuture<'a, CommitOutcome> {
         Box::pin(async { CommitOutcome::NotCommitted("broken".into()) })
     }

@@ -319,12 +319,41 @@ async fn a_log_from_elsewhere_goes_on() {
     assert_eq!(config.signing_config.log_urls[0].url, FOREIGN);
     check_last(&config, 0, &to.root.join("shards/1/tiles"));
     check_last(&config, 1, &to.root.join("log/tiles"));
-    // It is a log like any other: it starts, and takes entries.
+    // It is a log like any other: it would start, and take entries.
     let opened = to.open().await;
     let stores = stores(&opened.data.part(Part::Log));
     let log = log_statistics(&opened.settings, &opened.keys, stores, &world()).await;
     let log = log.unwrap();
     assert_eq!((log.committed, log.is_frozen), (1, false));
+}
+
+/// A look leaves the ledger's epoch as it is, and makes no first entry.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_look_at_a_log_writes_nothing() {
+    use waxseal_log_server::Ledger as _;
+    let site = Site::new();
+    let folder = site.open().await.data.make(Part::Log).unwrap();
+    let look = async || {
+        let opened = site.open().await;
+        let stores = stores(&folder);
+        let (ledger, keys) = (Arc::clone(&stores.ledger), &opened.keys);
+        let log = log_statistics(&opened.settings, keys, stores, &world()).await;
+        (log.unwrap(), ledger.look().await.unwrap())
+    };
+    for _ in 0..2 {
+        let (log, ledger) = look().await;
+        assert_eq!((log.committed, log.tree_size, log.epoch), (0, 0, 0));
+        assert_eq!((ledger.epoch, ledger.state), (0, None));
+        assert!(!folder.join("tiles/checkpoint").exists());
+    }
+    site.rotate("http://127.0.0.1:8383").await.unwrap();
+    let archived = site.root.join("shards/1");
+    let before = LogLedger::open(&archived.join("state.redb"));
+    let before = before.unwrap().look().await.unwrap();
+    assert!(before.epoch > 0 && before.state.is_some());
+    let (log, ledger) = look().await;
+    // The new shard, which has not begun.
+    assert_eq!((log.committed, ledger.state), (0, None));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -10,7 +10,7 @@ use waxseal_tlog::{Origin, SignedNote};
 use super::running::Running;
 use crate::service::SubmitError;
 use crate::testing::{Fault, ORIGIN, Rig};
-use crate::{AppendError, Config, LogServer, ObjectName};
+use crate::{AppendError, Config, LogServer, ObjectName, Statistics};
 
 #[tokio::test]
 async fn frozen() {
@@ -42,6 +42,39 @@ async fn frozen() {
     assert!(log.log.statistics().is_frozen);
     assert_eq!(log.log.health("log").ready().await, Ok(()));
     log.stop().await;
+}
+
+/// What is told of a log that nobody runs is what it tells itself, and it is only looked at.
+#[tokio::test]
+async fn a_look_at_a_log_that_does_not_run() {
+    let rig = Rig::new();
+    let config = || Config::new(Origin::new(ORIGIN).unwrap());
+    let look = async || Statistics::look(config(), rig.context()).await.unwrap();
+    let empty = look().await;
+    assert_eq!((empty.committed, empty.epoch, empty.signatures), (0, 0, 0));
+    assert_eq!(rig.ledger.inner.lock().unwrap().state, None);
+    let log = Running::new(rig.start().await.unwrap());
+    log.grow(0, 300).await;
+    log.log.flush().await;
+    let told = log.log.statistics();
+    log.stop().await;
+    let signed = rig.signed.load(Ordering::SeqCst);
+    let objects = rig.objects.inner.lock().unwrap().clone();
+    for _ in 0..2 {
+        let looked = look().await;
+        let expected = Statistics {
+            // Sealed tiles are told to the ledger with the next commit.
+            sealed: looked.sealed,
+            is_stopped: false,
+            ..told.clone()
+        };
+        assert_eq!(looked, expected);
+    }
+    assert_eq!(rig.signed.load(Ordering::SeqCst), signed);
+    assert_eq!(*rig.objects.inner.lock().unwrap(), objects);
+    // It says what keeps a log from starting.
+    rig.ledger.inner.lock().unwrap().tail.clear();
+    assert!(Statistics::look(config(), rig.context()).await.is_err());
 }
 
 #[tokio::test]
