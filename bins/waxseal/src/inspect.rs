@@ -1,8 +1,10 @@
-//! `waxseal inspect`: what is in a file, without a word on whether any of it is true.
+//! `waxseal inspect`: what is in a file, without a word on whether any of it is true but the
+//! signatures of checkpoints, by keys that are given.
 
 mod bundle;
 mod certificate;
 mod note;
+mod signatures;
 mod signing_config;
 mod trusted_root;
 
@@ -17,6 +19,7 @@ use crate::outcome::{Class, Failed, Failure};
 use crate::shown::Shown;
 use crate::terminal::visible;
 use crate::verify::report;
+use signatures::Signatures;
 
 /// The largest file that is shown.
 const MAX_FILE: u64 = 32 << 20;
@@ -26,39 +29,35 @@ const MAX_FILE: u64 = 32 << 20;
 /// # Errors
 /// The class of the first failure.
 pub(crate) fn run(args: &InspectArgs) -> Result<(), Failed> {
+    let keys = signatures::keys(&args.keys)?;
     let mut first = None;
     for path in &args.files {
         let name = path.display().to_string();
-        let told = match inspect(path) {
-            Ok(shown) if args.output.json => {
-                let object =
-                    Shown::fields([("file", Shown::text(&name)), ("ok", Shown::Flag(true))])
-                        .with("contents", shown);
-                serde_json::to_string(&object).map(|line| say(&format!("{line}\n")))
-            }
-            Ok(_) if args.output.quiet => Ok(Ok(())),
-            Ok(shown) => {
-                let title = if args.files.len() > 1 {
-                    format!("{}\n", visible(&name))
-                } else {
-                    String::new()
-                };
-                Ok(say(&format!("{title}{}", shown.lines())))
-            }
-            Err(failure) => {
-                first.get_or_insert(failure.class);
-                Ok(tell(&name, &failure, args.output.json))
-            }
+        let mut signatures = Signatures::new(&keys);
+        let (shown, failure) = match inspect(path, &mut signatures) {
+            Ok(shown) => (Some(shown), signatures.failure()),
+            Err(failure) => (None, Some(failure)),
         };
-        match told {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => return Err(report::unwritable(&error).into()),
-            Err(error) => {
-                return Err(Failure::new(Class::Internal, "internal", "no JSON of it")
-                    .because(&error)
-                    .into());
-            }
+        if let Some(failure) = &failure {
+            first.get_or_insert(failure.class);
         }
+        let told = if args.output.json {
+            let object = Shown::fields([
+                ("file", Shown::text(&name)),
+                ("ok", Shown::Flag(failure.is_none())),
+            ]);
+            tell_json(&object.with_some("contents", shown), failure.as_ref())?
+        } else {
+            let shown = shown.filter(|_| !args.output.quiet);
+            let title = if args.files.len() > 1 {
+                format!("{}\n", visible(&name))
+            } else {
+                String::new()
+            };
+            let said = shown.map_or(Ok(()), |shown| say(&format!("{title}{}", shown.lines())));
+            said.and_then(|()| failure.map_or(Ok(()), |failure| tell(&name, &failure)))
+        };
+        told.map_err(|error| report::unwritable(&error))?;
     }
     first.map_or(Ok(()), |class| Err(Failed::Said(class)))
 }
@@ -67,17 +66,24 @@ fn say(text: &str) -> std::io::Result<()> {
     std::io::stdout().write_all(text.as_bytes())
 }
 
-fn tell(name: &str, failure: &Failure, json: bool) -> std::io::Result<()> {
-    if json {
-        let object =
-            serde_json::json!({ "file": name, "ok": false, "error": report::error(failure) });
-        return say(&format!("{object}\n"));
-    }
+fn tell(name: &str, failure: &Failure) -> std::io::Result<()> {
     std::io::stderr().write_all(report::failed(name, failure).as_bytes())
 }
 
+fn tell_json(object: &Shown, failure: Option<&Failure>) -> Result<std::io::Result<()>, Failure> {
+    let mut line = serde_json::to_string(object).map_err(|error| {
+        Failure::new(Class::Internal, "internal", "no JSON of it").because(&error)
+    })?;
+    if let Some(failure) = failure {
+        // Behind its error the object ends.
+        line.pop();
+        line += &format!(",\"error\":{}}}", report::error(failure));
+    }
+    Ok(say(&format!("{line}\n")))
+}
+
 /// Reads one file and recognises what it is.
-fn inspect(path: &Path) -> Result<Shown, Failure> {
+fn inspect(path: &Path, signatures: &mut Signatures<'_>) -> Result<Shown, Failure> {
     let unreadable = |error: std::io::Error| {
         Failure::new(Class::Usage, "file-unreadable", "the file cannot be read").because(&error)
     };
@@ -93,16 +99,16 @@ fn inspect(path: &Path) -> Result<Shown, Failure> {
             .read_to_end(&mut bytes)
             .map_err(unreadable)?;
     }
-    recognise(&bytes)
+    recognise(&bytes, signatures)
 }
 
 /// By the first bytes: JSON, PEM, a signed note, DER.
-fn recognise(bytes: &[u8]) -> Result<Shown, Failure> {
+fn recognise(bytes: &[u8], signatures: &mut Signatures<'_>) -> Result<Shown, Failure> {
     let text = std::str::from_utf8(bytes).ok();
     match (bytes.trim_ascii_start().first(), text) {
-        (Some(b'{'), _) => json(bytes),
+        (Some(b'{'), _) => json(bytes, signatures),
         (_, Some(text)) if text.contains("-----BEGIN ") => pem(text),
-        (_, Some(text)) if text.contains("\n\u{2014} ") => note::shown(text),
+        (_, Some(text)) if text.contains("\n\u{2014} ") => note::shown(text, signatures),
         (Some(0x30), _) => der(bytes),
         _ => Err(unknown()),
     }
@@ -119,7 +125,7 @@ fn unknown() -> Failure {
 }
 
 /// JSON by its media type.
-fn json(bytes: &[u8]) -> Result<Shown, Failure> {
+fn json(bytes: &[u8], signatures: &mut Signatures<'_>) -> Result<Shown, Failure> {
     let malformed = |kind: &str, error: &dyn std::error::Error| {
         Failure::new(
             Class::Malformed,
@@ -151,7 +157,7 @@ fn json(bytes: &[u8]) -> Result<Shown, Failure> {
     } else {
         // What names no media type is most likely a bundle that is broken.
         let bundle = Bundle::from_json(bytes).map_err(|error| malformed("bundle", &error))?;
-        Ok(bundle::shown(&bundle))
+        Ok(bundle::shown(&bundle, signatures))
     }
 }
 
@@ -207,7 +213,13 @@ mod tests {
     #[test]
     fn foreign_bytes_are_refused_and_not_guessed() {
         let check = |bytes: &[u8], expected: &str| {
-            assert_eq!(recognise(bytes).unwrap_err().code, expected, "{bytes:?}");
+            assert_eq!(
+                recognise(bytes, &mut Signatures::default())
+                    .unwrap_err()
+                    .code,
+                expected,
+                "{bytes:?}"
+            );
         };
         check(b"", "unrecognised");
         check(b"hello", "unrecognised");
@@ -223,7 +235,9 @@ mod tests {
     fn of_a_private_key_nothing_is_shown() {
         let pem = "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n";
         assert_eq!(
-            recognise(pem.as_bytes()).unwrap().lines(),
+            recognise(pem.as_bytes(), &mut Signatures::default())
+                .unwrap()
+                .lines(),
             "kind: private key\n"
         );
     }

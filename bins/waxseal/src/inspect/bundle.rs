@@ -5,6 +5,7 @@ use waxseal_formats::{
 };
 use waxseal_pki::timestamp::TimestampToken;
 
+use super::signatures::Signatures;
 use super::{certificate, note};
 use crate::shown::Shown;
 
@@ -12,8 +13,9 @@ use crate::shown::Shown;
 const MAX_SUBJECTS: usize = 64;
 
 /// Shows a bundle.
-pub(crate) fn shown(bundle: &Bundle) -> Shown {
-    let entries = bundle.material.tlog_entries.iter().map(entry);
+pub(crate) fn shown(bundle: &Bundle, signatures: &mut Signatures<'_>) -> Shown {
+    let entries = bundle.material.tlog_entries.iter();
+    let entries = entries.map(|one| entry(one, signatures)).collect();
     let timestamps = bundle
         .material
         .timestamps
@@ -43,7 +45,7 @@ pub(crate) fn shown(bundle: &Bundle) -> Shown {
     };
     shown
         .with("signer", signer(&bundle.material.key))
-        .with("logEntries", Shown::List(entries.collect()))
+        .with("logEntries", Shown::List(entries))
         .with("timestamps", Shown::List(timestamps.collect()))
 }
 
@@ -93,12 +95,12 @@ fn dsse(envelope: &DsseEnvelope) -> Shown {
     )
 }
 
-fn entry(entry: &TransparencyLogEntry) -> Shown {
+fn entry(entry: &TransparencyLogEntry, signatures: &mut Signatures<'_>) -> Shown {
     let proof = entry.inclusion_proof.as_ref().map(|proof| {
-        let checkpoint = proof
-            .checkpoint
-            .as_deref()
-            .map(|text| note::shown(text).unwrap_or_else(|failure| Shown::text(failure.message)));
+        let checkpoint = proof.checkpoint.as_deref().map(|text| {
+            let shown = note::shown(text, signatures);
+            shown.unwrap_or_else(|failure| Shown::text(failure.message))
+        });
         Shown::fields([
             ("index", Shown::Number(proof.log_index)),
             ("treeSize", Shown::Number(proof.tree_size)),

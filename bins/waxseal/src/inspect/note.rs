@@ -1,7 +1,8 @@
-//! A checkpoint or another signed note, unopened: its text, and whose signatures are below it.
+//! A checkpoint or another signed note: its text, and whose signatures are below it.
 
 use waxseal_tlog::SignedNote;
 
+use super::signatures::Signatures;
 use crate::outcome::{Class, Failure};
 use crate::shown::Shown;
 
@@ -9,7 +10,7 @@ use crate::shown::Shown;
 ///
 /// # Errors
 /// [`Class::Malformed`] if it is not one.
-pub(crate) fn shown(text: &str) -> Result<Shown, Failure> {
+pub(crate) fn shown(text: &str, signatures: &mut Signatures<'_>) -> Result<Shown, Failure> {
     let note = SignedNote::parse(text).map_err(|error| {
         Failure::new(
             Class::Malformed,
@@ -31,11 +32,14 @@ pub(crate) fn shown(text: &str) -> Result<Shown, Failure> {
             ("text", Shown::text(note.unverified_text())),
         ]),
     };
-    let signatures = note.signatures().iter().map(|line| {
+    let lines = note.signatures().iter().map(|line| {
+        let status = signatures.judge(&note, line);
         Shown::fields([
             ("name", Shown::text(line.name())),
             ("keyId", Shown::text(line.key_id())),
         ])
+        .with_some("status", status.map(Shown::text))
     });
-    Ok(shown.with("signatures", Shown::List(signatures.collect())))
+    let lines = lines.collect();
+    Ok(shown.with("signatures", Shown::List(lines)))
 }
