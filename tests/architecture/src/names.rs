@@ -18,6 +18,7 @@ const ABOUT_PRODUCTS: &[&str] = &[
     "tests/architecture/",
     "benches/",
     "crates/log-grpc/",
+    "bins/log/tests/alone/grpc.rs",
 ];
 
 /// Folders of code that is generated from what others have named.

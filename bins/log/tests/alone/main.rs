@@ -1,7 +1,14 @@
 //! `waxseal-log` as a process.
 #![cfg(unix)]
-#![allow(clippy::unwrap_used, reason = "what cannot be started ends the test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "what cannot be started ends the test"
+)]
 #![allow(clippy::zombie_processes, reason = "whoever started it stops it")]
+
+mod grpc;
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
