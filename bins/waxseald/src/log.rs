@@ -92,9 +92,10 @@ async fn stats(opened: &Opened) -> anyhow::Result<(String, Value)> {
     let folder = data.part(Part::Log);
     let written = fs::metadata(folder.join("tiles/checkpoint")).and_then(|file| file.modified());
     let age = written.ok().and_then(|time| time.elapsed().ok());
-    let age = age.map_or(0, |age| age.as_secs());
+    let age = age.map(|age| age.as_secs());
     let stores = stores::log(&folder)?;
     let log = log_statistics(settings, keys, stores, world).await?;
+    let last = (log.committed > 0).then_some(log.last_time);
     let tail = log.committed.saturating_sub(log.sealed);
     let (ledger, index) = (size(&folder.join(STATE)), size(&folder.join("state.keys")));
     let tiles = size(&folder.join("tiles"));
@@ -125,7 +126,7 @@ async fn stats(opened: &Opened) -> anyhow::Result<(String, Value)> {
         "sealed": log.sealed,
         "tail": tail,
         "frozen": log.is_frozen,
-        "lastEntry": log.last_time.to_string(),
+        "lastEntry": last.map(|time| time.to_string()),
         "epoch": log.epoch,
         "checkpointAgeSeconds": age,
         "cosigners": cosigners,
@@ -142,12 +143,19 @@ async fn stats(opened: &Opened) -> anyhow::Result<(String, Value)> {
     };
     let mut text = format!(
         "{} ({state})\n  entries     {}, of which {} are sealed and {tail} in the ledger\n  \
-         last entry  {}\n  checkpoint  written {age} s ago\n  cosigned    by {}\n  disk        \
+         last entry  {}\n  checkpoint  {}\n  cosigned    by {}\n  disk        \
          ledger {ledger}, index {index}, tiles {tiles} bytes",
         log.origin,
         log.committed,
         log.sealed,
-        log.last_time.truncated_to_second(),
+        last.map_or_else(
+            || "none: its next start makes the first one".to_owned(),
+            |time| time.truncated_to_second().to_string(),
+        ),
+        age.map_or_else(
+            || "none yet".to_owned(),
+            |age| format!("written {age} s ago"),
+        ),
         if cosigners.is_empty() {
             "nobody".to_owned()
         } else {
@@ -237,7 +245,8 @@ async fn client_files(
     };
     let text = format!(
         "trusted_root.json, \"tlogs\":\n{tlogs:#}\n\nsigning_config.json, \"rekorTlogUrls\":\n\
-         {logs:#}\n\n{done}"
+         {logs:#}\n\ntrust_config.json has the first in \"trustedRoot\", the second in \
+         \"signingConfig\"; trusted_root.jsonl is\nthe first file in one line. {done}"
     );
     let object = [
         ("tlogs".to_owned(), tlogs),

@@ -107,6 +107,16 @@ fn an_operator_looks_rotates_and_freezes() {
     let handed_out: serde_json::Value = serde_json::from_slice(&handed_out).unwrap();
     assert_eq!(handed_out["tlogs"], rotated["tlogs"]);
 
+    // Nobody has begun the new one, and a look does not.
+    let stats = parsed(&log(at, "stats --json"));
+    assert_eq!((&stats["entries"], &stats["epoch"]), (&0.into(), &0.into()));
+    assert!(stats["lastEntry"].is_null() && stats["checkpointAgeSeconds"].is_null());
+    let again = refused(&log(at, &format!("rotate --url {url}")));
+    assert!(
+        again.contains("a shard that is there, old or new"),
+        "{again}"
+    );
+
     // The old shard is where it was, byte for byte, and takes nothing; the new one is beside it.
     let running = Running::start(at, port);
     let body = |answer: &str| answer.split_once("\r\n\r\n").unwrap().1.to_owned();

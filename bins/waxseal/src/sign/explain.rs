@@ -21,6 +21,9 @@ pub(crate) fn refusal(error: &SigningError) -> Failure {
         SigningError::CertificateRefused { source, .. } if source.code() == "sct-missing" => {
             failure.hint("--allow-no-sct, if its CA has no CT log")
         }
+        SigningError::LogRefused { status: 405, .. } => failure.hint(
+            "its instance has begun another log: get its trusted root and signing config of today",
+        ),
         _ => failure,
     }
 }

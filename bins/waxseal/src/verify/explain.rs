@@ -7,8 +7,8 @@ use waxseal_verify::{ErrorClass, Role, Skipped, VerifyError, VerifyReaderError};
 use crate::outcome::{Class, Failure};
 
 /// What to try where an authority is not in the trusted root.
-const OTHER_INSTANCE: &str =
-    "if it is of another instance: --instance DIR|FILE, --trusted-root FILE, --staging";
+const OTHER_INSTANCE: &str = "if it is of another instance: --instance DIR|FILE, --trusted-root FILE, --staging; \
+     if this one has a new key or log since: its files of today";
 
 /// A bundle that cannot be read.
 pub(crate) fn bundle(error: &BundleError) -> Failure {

@@ -18,7 +18,9 @@ use crate::{ComposeError, DataDir, InstanceUrl, Keys, LogStores, Part, Settings,
 #[non_exhaustive]
 pub enum RotateError {
     /// A shard of that host is there: two logs of one name look like a fork.
-    #[error("{url} is the URL of an older shard, or on its host: a shard has a host of its own")]
+    #[error(
+        "{url} is on the host of a shard that is there, old or new: a shard has a host of its own"
+    )]
     HostTaken {
         /// As asked.
         url: InstanceUrl,
