@@ -15,7 +15,9 @@ use waxseal_log_server::{
     self as log, ArtifactLog, CtConfigError, CtLog, Ledger, LogServer, Objects,
 };
 use waxseal_pki::Certificate;
-use waxseal_serve::{Chassis, Fatal, Health, HostCheck, Limits, Listener, Meter, Shutdown, serve};
+use waxseal_serve::{
+    Chassis, Fatal, Front, Health, HostCheck, Limits, Listener, Meter, Shutdown, serve,
+};
 use waxseal_tlog::{KeyName, NameError, NoteKeyError, NoteSigner, Origin, SignatureKind};
 use waxseal_transport::Transport;
 use waxseal_tsa_server::{self as tsa, TsaServer};
@@ -318,7 +320,9 @@ impl Instance {
         let host_check = self.url.host_check(&listener, logs);
         let stop_roles = Shutdown::new();
         let http = async {
-            let served = serve(self.router(host_check), listener, shutdown.clone(), limits).await;
+            let doors = [self.log.door(""), self.ct.door("/ct")];
+            let front = Front::new(self.router(host_check), doors);
+            let served = serve(front, listener, shutdown.clone(), limits).await;
             stop_roles.trigger();
             served
         };

@@ -5,7 +5,7 @@ use std::fmt;
 use axum::Router;
 use waxseal_log_grpc::with_grpc;
 use waxseal_log_server::{LogServer, StartError};
-use waxseal_serve::{Chassis, Fatal, HostCheck, Limits, Listener, Meter, Shutdown, serve};
+use waxseal_serve::{Chassis, Fatal, Front, HostCheck, Limits, Listener, Meter, Shutdown, serve};
 
 use crate::compose::log_parts;
 use crate::provision::provision_log;
@@ -96,9 +96,9 @@ impl LogAlone {
         let shards = self.shards.iter().map(|shard| &shard.url);
         let host_check = self.url.host_check(&listener, shards);
         let stop_log = Shutdown::new();
-        let router = self.router(host_check);
+        let front = Front::new(self.router(host_check), [self.log.door("")]);
         let http = async {
-            let served = serve(router, listener, shutdown.clone(), limits).await;
+            let served = serve(front, listener, shutdown.clone(), limits).await;
             stop_log.trigger();
             served
         };

@@ -2,6 +2,7 @@
 
 mod budget;
 mod compress;
+mod door;
 mod lookup;
 mod read;
 mod serve_bytes;
@@ -18,6 +19,7 @@ use waxseal_serve::{Accepts, accepting};
 use crate::service::Service;
 use budget::{Incoming, admit, hold, outgoing};
 use compress::Compressor;
+pub(crate) use door::SubmissionDoor;
 
 /// What the routes share.
 pub(crate) struct Web {

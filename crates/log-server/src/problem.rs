@@ -142,7 +142,7 @@ pub(crate) fn duplicate(index: u64) -> Response {
 
 pub(crate) fn read(error: ReadError) -> Response {
     if matches!(error, ReadError::Busy) {
-        return overloaded(BUSY);
+        return overloaded(BUSY).into_response();
     }
     Problem::fault("CANNOT_READ", error).into_response()
 }
@@ -156,11 +156,9 @@ pub(crate) fn not_found() -> Response {
     .into_response()
 }
 
-/// Too many bytes are being taken in already.
-pub(crate) fn overloaded(retry_after: Duration) -> Response {
-    append(AppendError::Overloaded)
-        .with_retry_after(retry_after)
-        .into_response()
+/// More is asked for than the log can do.
+pub(crate) fn overloaded(retry_after: Duration) -> Problem {
+    append(AppendError::Overloaded).with_retry_after(retry_after)
 }
 
 /// The request for something that is there or not is malformed.

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, oneshot, watch};
-use waxseal_serve::{Fatal, Health, NotReady, Shutdown};
+use waxseal_serve::{Door, Fatal, Health, NotReady, Shutdown};
 use waxseal_tlog::{Origin, empty_root};
 
 use crate::append::Pending;
@@ -119,6 +119,12 @@ impl LogServer {
     /// The HTTP surface. It answers writes while [`Self::run`] runs, and reads always.
     pub fn router(&self) -> axum::Router {
         http::router(&self.service)
+    }
+
+    /// The door before those routes, which are mounted at `prefix` (empty: the root). Without it the
+    /// log refuses the same requests, at a higher price.
+    pub fn door(&self, prefix: &str) -> Arc<dyn Door> {
+        Arc::new(http::SubmissionDoor::new(&self.service, prefix))
     }
 
     /// Whether the log can do its job now.

@@ -23,6 +23,9 @@ pub const BODY_GRACE: Duration = Duration::from_secs(5);
 /// Bytes per second that a body must have on average once the grace is over.
 pub const BODY_MIN_RATE: u64 = 1024;
 
+/// The longest request body that is read only to be thrown away, in bytes.
+pub const MAX_DISCARDED: u64 = 64 << 10;
+
 /// What a route takes as a request body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Accepts {
@@ -74,18 +77,21 @@ where
         .route_layer(from_fn_with_state(accepts, enforce))
 }
 
-/// Takes in a body that nobody looks at, so that its connection may be used again; leaves it, and
-/// with it the connection, if it is longer or does not come within [`BODY_GRACE`].
-pub async fn discard(mut body: Body, max_body: usize) {
-    let end = Instant::now() + BODY_GRACE;
-    let mut left = max_body;
-    while let Ok(Some(Ok(frame))) = timeout_at(end, body.frame()).await {
-        let length = frame.data_ref().map_or(0, Bytes::len);
-        let Some(rest) = left.checked_sub(length) else {
-            return;
-        };
-        left = rest;
+/// Takes in the body of a request that is refused unread, so that its connection may be used again:
+/// a client that has to connect anew costs more than its request. Leaves it, and with it the
+/// connection, if it is not announced, longer than [`MAX_DISCARDED`], or later than [`BODY_GRACE`].
+pub async fn discard(request: Request) {
+    let (parts, mut body) = request.into_parts();
+    if announced(&parts.headers).is_none_or(|length| length > MAX_DISCARDED) {
+        return;
     }
+    let end = Instant::now() + BODY_GRACE;
+    while let Ok(Some(Ok(_))) = timeout_at(end, body.frame()).await {}
+}
+
+fn announced(headers: &HeaderMap) -> Option<u64> {
+    let length = headers.get(header::CONTENT_LENGTH)?;
+    length.to_str().ok()?.parse().ok()
 }
 
 async fn enforce(State(accepts): State<Accepts>, request: Request, next: Next) -> Response {
@@ -142,11 +148,9 @@ async fn read(headers: &HeaderMap, mut body: Body, max_body: usize) -> Result<By
         Problem::refusal(Code::InvalidArgument, "BODY_TOO_LARGE", message)
             .with_status(StatusCode::PAYLOAD_TOO_LARGE)
     };
-    let announced = headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|v| v.to_str().ok())
-        .and_then(|v| v.parse::<u64>().ok());
-    if announced.is_some_and(|length| usize::try_from(length).map_or(true, |n| n > max_body)) {
+    if announced(headers)
+        .is_some_and(|length| usize::try_from(length).map_or(true, |n| n > max_body))
+    {
         return Err(too_large());
     }
     let start = Instant::now();

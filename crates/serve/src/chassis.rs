@@ -34,7 +34,7 @@ const SECONDS: [f64; 12] = [
 ];
 
 /// Every response says these, unless a route says otherwise.
-const SECURITY_HEADERS: [(HeaderName, &str); 4] = [
+pub(crate) const SECURITY_HEADERS: [(HeaderName, &str); 4] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::X_FRAME_OPTIONS, "DENY"),
     // With `no-referrer` browsers send `Origin: null` from our own forms, which we refuse.

@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
 use hyper::body::Incoming;
@@ -16,7 +15,7 @@ use tokio::time::{Instant, sleep_until};
 use tower::ServiceExt;
 
 use crate::holding::Holding;
-use crate::{Limits, Shutdown};
+use crate::{Front, Limits, Shutdown, discard};
 
 /// Resets of streams that a client may leave unseen before its connection ends (CVE-2023-44487).
 const H2_PENDING_RESETS: usize = 20;
@@ -25,7 +24,7 @@ const H2_PENDING_RESETS: usize = 20;
 pub(crate) async fn drive<I>(
     stream: I,
     peer: SocketAddr,
-    router: Router,
+    front: Front,
     shutdown: &Shutdown,
     limits: &Limits,
 ) where
@@ -35,11 +34,23 @@ pub(crate) async fn drive<I>(
     let watched = Arc::clone(&activity);
     let service = hyper::service::service_fn(move |request: http::Request<Incoming>| {
         let exchange = Exchange::begin(&watched);
-        let mut request = request.map(Body::new);
-        request.extensions_mut().insert(ConnectInfo(peer));
-        let router = router.clone();
+        // The router is copied for those alone that go in.
+        let way = match front.turns_away(request.method(), request.uri().path()) {
+            Some(response) => Err(response),
+            None => Ok(front.router.clone()),
+        };
         async move {
-            let response = router.oneshot(request).await?;
+            let mut request = request.map(Body::new);
+            let response = match way {
+                Ok(router) => {
+                    request.extensions_mut().insert(ConnectInfo(peer));
+                    router.oneshot(request).await?
+                }
+                Err(response) => {
+                    discard(request).await;
+                    response
+                }
+            };
             // The exchange is open as long as its answer is not sent.
             Ok::<_, Infallible>(response.map(|body| Holding::new(body, exchange)))
         }

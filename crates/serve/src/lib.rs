@@ -5,7 +5,8 @@
 //! refusals, faults, health and metrics are told.
 //!
 //! **In scope.** [`Listen`] and [`serve`]; [`Chassis`], the rules around a merged router;
-//! [`accepting`], the rules of one route; [`Budget`], what clients may hold of the memory;
+//! [`accepting`], the rules of one route; [`Budget`], what clients may hold of the memory; [`Door`],
+//! who is turned away before all that;
 //! [`Problem`]; [`Health`]; [`Meter`]; [`telemetry`]; [`Shutdown`] and [`Fatal`];
 //! [`forbid_core_dumps`].
 //!
@@ -39,6 +40,7 @@ mod causes;
 mod chassis;
 mod connection;
 mod core_dump;
+mod door;
 mod fatal;
 mod health;
 mod holding;
@@ -52,11 +54,14 @@ mod shutdown;
 mod telemetry;
 mod tls;
 
-pub use accept::{Accepts, BODY_GRACE, BODY_MIN_RATE, BODY_TOTAL, accepting, discard};
+pub use accept::{
+    Accepts, BODY_GRACE, BODY_MIN_RATE, BODY_TOTAL, MAX_DISCARDED, accepting, discard,
+};
 pub use budget::{Budget, Lease, Taken, client_of};
 pub use causes::causes;
 pub use chassis::{Chassis, RequestId, UNDECLARED_BODY};
 pub use core_dump::forbid_core_dumps;
+pub use door::{Door, Front, PreparedProblem};
 pub use fatal::{BoxError, Fatal};
 pub use health::{Health, NotReady, PROBE_DEADLINE};
 pub use host::HostCheck;

@@ -158,6 +158,22 @@ impl Problem {
         self
     }
 
+    /// What the client reads.
+    pub(crate) fn body(&self) -> Vec<u8> {
+        let body = Body {
+            code: self.code.number(),
+            message: &self.message,
+            details: [Info {
+                kind: "type.googleapis.com/google.rpc.ErrorInfo",
+                reason: self.reason,
+                domain: DOMAIN,
+                metadata: &self.metadata,
+            }],
+        };
+        // Strings and a number always serialise.
+        serde_json::to_vec(&body).unwrap_or_default()
+    }
+
     /// The stable reason.
     #[must_use]
     pub fn reason(&self) -> &'static str {
@@ -169,6 +185,11 @@ impl Problem {
     pub fn status(&self) -> StatusCode {
         self.status
     }
+}
+
+/// As `Retry-After` tells it (RFC 9110 §10.2.3).
+pub(crate) fn whole_seconds(delay: Duration) -> u64 {
+    delay.as_secs() + u64::from(delay.subsec_nanos() > 0)
 }
 
 /// The reason of the problem that a response tells, for the request log.
@@ -201,18 +222,7 @@ impl IntoResponse for Problem {
                 "fault"
             );
         }
-        let body = Body {
-            code: self.code.number(),
-            message: &self.message,
-            details: [Info {
-                kind: "type.googleapis.com/google.rpc.ErrorInfo",
-                reason: self.reason,
-                domain: DOMAIN,
-                metadata: &self.metadata,
-            }],
-        };
-        // Strings and a number always serialise.
-        let json = serde_json::to_vec(&body).unwrap_or_default();
+        let json = self.body();
         let mut response = (self.status, json).into_response();
         let headers = response.headers_mut();
         headers.insert(
@@ -221,8 +231,7 @@ impl IntoResponse for Problem {
         );
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(delay) = self.retry_after {
-            let seconds = delay.as_secs() + u64::from(delay.subsec_nanos() > 0);
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(whole_seconds(delay)));
         }
         response.extensions_mut().insert(Reason(self.reason));
         response

@@ -5,7 +5,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use axum::Router;
 use rustls::ServerConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -14,18 +13,18 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use crate::connection::drive;
-use crate::{Fatal, Limits, Listener, Shutdown};
+use crate::{Fatal, Front, Limits, Listener, Shutdown};
 
 /// The pause after a failed accept, which most often means: out of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves a router on a listener until shutdown; then takes no more connections, lets those that
+/// Serves a router, or one behind doors, on a listener until shutdown; then takes no more connections, lets those that
 /// are busy finish within `limits.drain`, and cuts the rest.
 ///
 /// # Errors
 /// [`Fatal`]: an accept loop ended by itself.
 pub async fn serve(
-    router: Router,
+    front: impl Into<Front>,
     listener: Listener,
     shutdown: Shutdown,
     limits: Limits,
@@ -36,7 +35,7 @@ pub async fn serve(
         limits.connections_per_peer = usize::MAX;
     }
     let shared = Arc::new(Shared {
-        router,
+        front: front.into(),
         tls: listener.tls,
         shutdown,
         slots: Arc::new(Semaphore::new(
@@ -56,7 +55,7 @@ pub async fn serve(
 }
 
 struct Shared {
-    router: Router,
+    front: Front,
     tls: Option<Arc<ServerConfig>>,
     shutdown: Shutdown,
     limits: Limits,
@@ -116,13 +115,13 @@ async fn connect(
     // Answers are small: waiting to fill a segment only costs time.
     let _ = stream.set_nodelay(true);
     let Shared {
-        router,
+        front,
         shutdown,
         limits,
         ..
     } = shared.as_ref();
     let Some(config) = &shared.tls else {
-        return drive(stream, peer, router.clone(), shutdown, limits).await;
+        return drive(stream, peer, front.clone(), shutdown, limits).await;
     };
     let handshake = TlsAcceptor::from(Arc::clone(config)).accept(stream);
     let secured = tokio::select! {
@@ -130,7 +129,7 @@ async fn connect(
         secured = timeout(limits.handshake, handshake) => secured,
     };
     match secured {
-        Ok(Ok(stream)) => drive(stream, peer, router.clone(), shutdown, limits).await,
+        Ok(Ok(stream)) => drive(stream, peer, front.clone(), shutdown, limits).await,
         Ok(Err(error)) => tracing::debug!(%peer, %error, "the TLS handshake failed"),
         Err(_) => tracing::debug!(%peer, "the TLS handshake took too long"),
     }
@@ -184,7 +183,7 @@ mod tests {
             ..Limits::default()
         };
         let shared = Arc::new(Shared {
-            router: Router::new(),
+            front: axum::Router::new().into(),
             tls: None,
             shutdown: Shutdown::new(),
             slots: Arc::new(Semaphore::new(1)),

@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use axum::body::HttpBody as _;
 use axum::extract::{Request, State};
-use axum::http::header;
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use waxseal_serve::{Budget, client_of, discard};
 
 use crate::problem;
@@ -22,9 +21,6 @@ const MAX_OUTGOING: usize = 128 << 20;
 
 /// What the smallest request or answer counts as: bounds their number, too.
 const UNIT: usize = 4 << 10;
-
-/// The longest body that is read only to be thrown away.
-const MAX_DISCARDED: usize = 64 << 10;
 
 /// When to come back for what there was no room for.
 const READ_AGAIN: Duration = Duration::from_secs(1);
@@ -58,7 +54,7 @@ pub(super) async fn admit(
     request: Request,
     next: Next,
 ) -> Response {
-    let overloaded = || problem::overloaded(incoming.service.retry_after());
+    let overloaded = || problem::overloaded(incoming.service.retry_after()).into_response();
     let client = client_of(request.extensions());
     let lease = if incoming.service.lets_in() {
         incoming.budget.lease(client, 1)
@@ -66,10 +62,7 @@ pub(super) async fn admit(
         None
     };
     let Some(lease) = lease else {
-        // The connection lives on: a client that has to connect again costs more than its request.
-        if announced(&request).is_some_and(|length| length <= MAX_DISCARDED) {
-            discard(request.into_body(), MAX_DISCARDED).await;
-        }
+        discard(request).await;
         return overloaded();
     };
     let (parts, body) = request.into_parts();
@@ -79,11 +72,6 @@ pub(super) async fn admit(
         return overloaded();
     }
     response
-}
-
-fn announced(request: &Request) -> Option<usize> {
-    let length = request.headers().get(header::CONTENT_LENGTH)?;
-    length.to_str().ok()?.parse().ok()
 }
 
 /// Counts an answer's bytes until they are sent, however slowly they are taken.
@@ -97,6 +85,6 @@ pub(super) async fn hold(State(outgoing): State<Budget>, request: Request, next:
     }
     match outgoing.lease(client, units) {
         Some(lease) => response.map(|body| lease.hold(body)),
-        None => problem::overloaded(READ_AGAIN),
+        None => problem::overloaded(READ_AGAIN).into_response(),
     }
 }

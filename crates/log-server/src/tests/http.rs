@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::{HeaderMap, Request, StatusCode};
+use axum::http::{HeaderMap, Method, Request, StatusCode};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::StreamExt as _;
@@ -786,6 +786,22 @@ async fn a_queue_that_stands_turns_away_before_it_reads() {
     let problem: Value = serde_json::from_slice(&text).unwrap();
     assert_eq!(problem["details"][0]["reason"], "OVERLOADED");
     assert_eq!(log.service.waiting(), long);
+    // The door says the same, of submissions alone.
+    let door = log.door("/below");
+    for (method, path, expected) in [
+        (Method::POST, "/below/add", true),
+        (Method::POST, "/add", false),
+        (Method::GET, "/below/add", false),
+        (Method::GET, "/below/checkpoint", false),
+    ] {
+        let turned = door.turns_away(&method, path);
+        assert_eq!(turned.is_some(), expected, "{method} {path}");
+        let Some(turned) = turned else { continue };
+        assert_eq!(turned.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(turned.headers()["retry-after"], "1");
+        let told = turned.into_body().collect().await.unwrap().to_bytes();
+        assert_eq!(told, text);
+    }
     // Whoever was let in is answered.
     let shutdown = Shutdown::new();
     shutdown.trigger();
