@@ -55,10 +55,10 @@ const CROWD: Pace = Pace::Closed(768);
 
 /// Connections of the overload: the server answers one after the other on each, so that fewer would
 /// hide from it how many wait.
-const OVERLOAD_CONNECTIONS: usize = 2048;
+const OVERLOAD_CONNECTIONS: usize = 1536;
 
 /// Requests that come at once on a connection of the overload.
-const OVERLOAD_AT_ONCE: usize = 4;
+const OVERLOAD_AT_ONCE: usize = 2;
 
 /// The peer answers after its next checkpoint, which by default comes every ten seconds.
 const DEFAULTS_SECONDS: u64 = 25;

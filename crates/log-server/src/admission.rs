@@ -11,6 +11,7 @@ mod shedding;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -27,12 +28,13 @@ const MAX_CLIENTS: usize = 4096;
 /// A client may have at least so many submissions on their way, however many clients there are.
 const MIN_SHARE: usize = 16;
 
-/// Nobody whom the log takes in under lasting overload waits longer for a place in a batch: long
-/// enough that the batches are large, short enough that nobody's deadline passes.
-const TARGET_DELAY: Duration = Duration::from_millis(100);
+/// Nobody whom the log takes in under lasting overload is under way for much longer, from its parsed
+/// request to its answer: long enough that batches are large, short enough that nobody's deadline
+/// passes, the time in sockets and for a processor included, which is about as long again.
+const TARGET_DELAY: Duration = Duration::from_millis(50);
 
-/// So many may wait however slow the log is: what the clients of a calm log send at once.
-const MIN_WAITING: usize = 1024;
+/// So many may be under way however slow the log is: what the clients of a calm log send at once.
+const MIN_UNDER_WAY: usize = 768;
 
 /// Over which the rate of the log is averaged.
 const RATE_WINDOW: Duration = Duration::from_millis(500);
@@ -45,6 +47,8 @@ pub(crate) struct Admission {
     checks: Semaphore,
     units: u32,
     clients: Mutex<HashMap<IpAddr, usize>>,
+    /// Submissions that have a share: in the queue, at their check, in a batch.
+    under_way: AtomicUsize,
     rate: Mutex<Rate>,
     shedding: Mutex<Shedding>,
 }
@@ -76,6 +80,7 @@ impl Admission {
             checks: Semaphore::new(units),
             units: u32::try_from(units).unwrap_or(u32::MAX),
             clients: Mutex::default(),
+            under_way: AtomicUsize::new(0),
             rate: Mutex::new(Rate {
                 since: Instant::now(),
                 answered: 0,
@@ -85,11 +90,17 @@ impl Admission {
         }
     }
 
-    /// Whether a submission may come in, so many being before it. Of all that can be known without
-    /// reading it: this is what a refusal costs.
-    pub(crate) fn lets_in(&self, waiting: usize) -> bool {
-        let places = self.standing_places();
-        self.shedding().lets_in(Instant::now(), waiting, places)
+    /// Whether a submission may come in. Of all that can be known without reading it: this is what
+    /// a refusal costs.
+    pub(crate) fn lets_in(&self) -> bool {
+        let (before, places) = (self.under_way(), self.standing_places());
+        self.shedding().lets_in(Instant::now(), before, places)
+    }
+
+    /// How many submissions are not answered yet. The queue alone would not tell: while a batch is
+    /// made durable it is in nobody's queue, and the next one has taken its places.
+    pub(crate) fn under_way(&self) -> usize {
+        self.under_way.load(Ordering::Relaxed)
     }
 
     /// How many may wait: of the places that there are, those that are in use under this load.
@@ -113,19 +124,18 @@ impl Admission {
         let places = rate
             .per_second
             .map_or(0.0, |rate| rate * TARGET_DELAY.as_secs_f64());
-        (places as usize).max(MIN_WAITING)
+        (places as usize).max(MIN_UNDER_WAY)
     }
 
     fn shedding(&self) -> MutexGuard<'_, Shedding> {
         self.shedding.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts one submission of a client. While the queue is less than half full everybody is
-    /// taken; beyond, nobody has more than twice an equal share of it.
+    /// Counts one submission of a client. While less than half of the places are taken everybody is
+    /// let in; beyond, nobody has more than twice an equal share of them.
     pub(crate) fn share(
         self: &Arc<Self>,
         client: Option<IpAddr>,
-        waiting: usize,
         places: usize,
     ) -> Result<Share, OverShare> {
         let mut counted = None;
@@ -135,7 +145,7 @@ impl Admission {
             let own = clients.get(&address).copied();
             let share = (2 * places / known.max(1)).max(MIN_SHARE);
             // Alone, a client is no reason for anybody else's waiting.
-            if waiting > places / 2 && known > 1 && own.is_some_and(|own| own >= share) {
+            if self.under_way() > places / 2 && known > 1 && own.is_some_and(|own| own >= share) {
                 return Err(OverShare);
             }
             if own.is_some() || known < MAX_CLIENTS {
@@ -143,6 +153,7 @@ impl Admission {
                 counted = Some(address);
             }
         }
+        self.under_way.fetch_add(1, Ordering::Relaxed);
         Ok(Share {
             admission: Arc::clone(self),
             client: counted,
@@ -176,11 +187,12 @@ impl Admission {
         }
     }
 
-    /// When those who wait now will have been answered, as far as the last answers tell.
-    pub(crate) fn retry_after(&self, waiting: usize) -> Duration {
+    /// When those who are under way will have been answered, as far as the last answers tell.
+    pub(crate) fn retry_after(&self) -> Duration {
         let rate = self.rate.lock().unwrap_or_else(PoisonError::into_inner);
-        let waiting = f64::from(u32::try_from(waiting).unwrap_or(u32::MAX));
-        let seconds = rate.per_second.map_or(0.0, |rate| waiting / rate.max(0.1));
+        let under_way = f64::from(u32::try_from(self.under_way()).unwrap_or(u32::MAX));
+        let per_second = rate.per_second;
+        let seconds = per_second.map_or(0.0, |rate| under_way / rate.max(0.1));
         Duration::from_secs_f64(seconds.min(60.0)).clamp(RETRY.0, RETRY.1)
     }
 
@@ -191,6 +203,7 @@ impl Admission {
 
 impl Drop for Share {
     fn drop(&mut self) {
+        self.admission.under_way.fetch_sub(1, Ordering::Relaxed);
         let Some(client) = self.client else { return };
         let mut clients = self.admission.clients();
         if let Some(count) = clients.get_mut(&client) {
@@ -213,32 +226,34 @@ mod tests {
     #[test]
     fn nobody_takes_the_queue_from_the_others() {
         let admission = Arc::new(Admission::new(1));
-        let mut greedy: Vec<_> = (0..90)
-            .map(|n| admission.share(address(1), n, 100).unwrap())
-            .collect();
-        // Alone, it may have all of it.
-        assert!(admission.share(address(1), 99, 100).is_ok());
-        let other = admission.share(address(2), 91, 100).unwrap();
-        assert!(admission.share(address(1), 92, 100).is_ok(), "90 of 100");
-        let third = admission.share(address(3), 92, 100).unwrap();
-        assert_eq!(
-            admission.share(address(1), 93, 100).unwrap_err(),
-            OverShare,
-            "66 of 100"
-        );
-        // A queue that is half empty is everybody's.
-        assert!(admission.share(address(1), 50, 100).is_ok());
+        let share = |last| admission.share(address(last), 100);
+        // Alone, it may have all of them.
+        let mut greedy: Vec<_> = (0..90).map(|_| share(1).unwrap()).collect();
+        let other = share(2).unwrap();
+        assert!(share(1).is_ok(), "90 of 100");
+        let third = share(3).unwrap();
+        assert_eq!(share(1).unwrap_err(), OverShare, "66 of 100");
+        assert_eq!(admission.under_way(), 92);
         greedy.truncate(60);
-        assert!(admission.share(address(1), 93, 100).is_ok());
+        assert!(share(1).is_ok(), "60 of 66");
+        // As long as half of them are free they are everybody's.
+        greedy.truncate(40);
+        greedy.extend((0..8).map(|_| share(1).unwrap()));
+        assert!(admission.share(address(1), 110).is_ok());
         drop((greedy, other, third));
         assert!(admission.clients().is_empty());
+        assert_eq!(admission.under_way(), 0);
     }
 
     #[test]
     fn the_places_of_a_standing_queue_follow_the_rate() {
         let admission = Admission::new(1);
-        assert_eq!(admission.standing_places(), MIN_WAITING, "nothing is known");
-        for (rate, places) in [(10.0, MIN_WAITING), (12_000.0, 1200), (40_000.0, 4000)] {
+        assert_eq!(
+            admission.standing_places(),
+            MIN_UNDER_WAY,
+            "nothing is known"
+        );
+        for (rate, places) in [(10.0, MIN_UNDER_WAY), (20_000.0, 1000), (80_000.0, 4000)] {
             admission.rate.lock().unwrap().per_second = Some(rate);
             assert_eq!(admission.standing_places(), places, "{rate}/s");
             assert_eq!(admission.places(4096), 4096, "nobody is turned away yet");
@@ -251,7 +266,7 @@ mod tests {
         let shares: Vec<_> = (0..5000u32)
             .map(|n| {
                 let address = IpAddr::V4(std::net::Ipv4Addr::from(0x0b00_0000 + n));
-                admission.share(Some(address), 0, 100).unwrap()
+                admission.share(Some(address), 20_000).unwrap()
             })
             .collect();
         assert_eq!(admission.clients().len(), MAX_CLIENTS);
@@ -273,12 +288,16 @@ mod tests {
 
     #[test]
     fn retry_after_is_the_time_that_the_queue_takes() {
-        let admission = Admission::new(1);
-        assert_eq!(admission.retry_after(4096), RETRY.0, "nothing is known");
-        admission.rate.lock().unwrap().per_second = Some(1000.0);
-        assert_eq!(admission.retry_after(100), RETRY.0);
-        assert_eq!(admission.retry_after(4096), Duration::from_secs_f64(4.096));
-        admission.rate.lock().unwrap().per_second = Some(1.0);
-        assert_eq!(admission.retry_after(4096), RETRY.1);
+        for (rate, under_way, expected) in [
+            (None, 4096, RETRY.0),
+            (Some(1000.0), 100, RETRY.0),
+            (Some(1000.0), 4096, Duration::from_secs_f64(4.096)),
+            (Some(1.0), 4096, RETRY.1),
+        ] {
+            let admission = Admission::new(1);
+            admission.under_way.store(under_way, Ordering::Relaxed);
+            admission.rate.lock().unwrap().per_second = rate;
+            assert_eq!(admission.retry_after(), expected, "{under_way} at {rate:?}");
+        }
     }
 }

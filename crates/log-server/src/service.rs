@@ -122,7 +122,7 @@ impl Service {
         }
         let waiting = self.waiting();
         let places = self.admission.places(self.arrivals.max_capacity());
-        let share = self.admission.share(client.address, waiting, places);
+        let share = self.admission.share(client.address, places);
         let _share = share.map_err(|OverShare| SubmitError::OverShare)?;
         // A place before the check: nothing is verified only to be turned away.
         let place = self.arrivals.try_reserve().map_err(|error| {
@@ -189,10 +189,9 @@ impl Service {
 
     /// Whether a submission may be read at all; one that may not has ended.
     pub(crate) fn lets_in(&self) -> bool {
-        let waiting = self.waiting();
-        let lets_in = self.admission.lets_in(waiting);
+        let lets_in = self.admission.lets_in();
         if !lets_in {
-            self.metrics.submitted(Outcome::Overloaded, waiting);
+            self.metrics.submitted(Outcome::Overloaded, self.waiting());
         }
         lets_in
     }
@@ -252,7 +251,7 @@ impl Service {
 
     /// When those who wait now will have been answered.
     pub(crate) fn retry_after(&self) -> Duration {
-        self.admission.retry_after(self.waiting())
+        self.admission.retry_after()
     }
 
     /// The checkpoint that readers are shown.
