@@ -137,7 +137,9 @@ struct Best {
     overload: Vec<(f64, f64)>,
     peer: f64,
     open: Vec<(String, Duration, Duration)>,
+    /// Bytes, with 256 connections at most, and with all that come in an overload.
     memory: u64,
+    crowd_memory: u64,
     restart: Samples,
 }
 
@@ -322,7 +324,10 @@ impl Bench {
                     }
                 }
             }
-            if options.wants("overload") {
+        }
+        // After all the others: a process's highest memory is never forgotten.
+        if options.wants("overload") {
+            for _ in 0..options.rounds.max(1) {
                 self.overload(small).await?;
             }
         }
@@ -331,7 +336,9 @@ impl Bench {
 
     #[expect(clippy::print_stdout, reason = "it takes a while")]
     async fn overload(&mut self, log: &Ours) -> Result<()> {
-        let crowd = self.our_phase("ours", log, CROWD).await?;
+        let (served, key, most) = (log.served(), Arc::clone(&log.key), MOST_PER_SECOND);
+        let crowd = self.phase("ours", served, key, CROWD, most, self.seconds);
+        let crowd = crowd.await?;
         self.best.crowd = worse(self.best.crowd, crowd.rate());
         let load = Overload {
             rate: three_times(self.best.ours),
@@ -347,7 +354,7 @@ impl Bench {
         let most = usize::try_from(self.seconds)? * MOST_PER_SECOND;
         let done = overload(log.served(), &mut work, load, most).await?;
         let memory = resident_memory(log.running.id(), "VmHWM").unwrap_or_default();
-        self.best.memory = self.best.memory.max(memory);
+        self.best.crowd_memory = self.best.crowd_memory.max(memory);
         let (goodput, offered) = (done.goodput(), done.offered_rate());
         let took = done.took.as_secs_f64();
         let refused = f64::from(u32::try_from(done.refused.count())?) / took;
@@ -543,11 +550,14 @@ fn verdict(best: &Best) -> Table {
         let found = format!("{:.2} / {:.2} ms", millis(p50), millis(p99));
         row(&format!("{label}/s: p50 / p99"), found, target);
     }
-    row(
-        "highest RSS of ours",
-        format!("{} MB", megabytes(best.memory)),
-        "≤ 150 MB",
-    );
+    for (what, memory, target) in [
+        ("highest RSS, ≤ 256 connections", best.memory, "≤ 150 MB"),
+        ("highest RSS, in overload", best.crowd_memory, ""),
+    ] {
+        if memory > 0 {
+            row(what, format!("{} MB", megabytes(memory)), target);
+        }
+    }
     if best.restart.count() > 0 {
         let seconds = |share| best.restart.quantile(share).as_secs_f64();
         let found = format!("{:.2} s, worst {:.2} s", seconds(0.5), seconds(1.0));

@@ -15,7 +15,7 @@ use clap::Parser as _;
 
 use args::{Args, Command};
 
-/// Half of what the system's allocator costs a log entry, and no growth by fragmentation.
+/// Half of what the system's allocator costs an entry, and memory that comes back after a crowd.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

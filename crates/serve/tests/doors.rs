@@ -57,7 +57,8 @@ impl Visit {
         let router = Router::new()
             .route("/work", route.get(async || "in"))
             .route("/", get(async || "hello"));
-        let front = Front::new(router, [Arc::clone(&door) as Arc<dyn Door>]);
+        let before: Arc<dyn Door> = Arc::<Shut>::clone(&door);
+        let front = Front::new(router, [before]);
         let listener = Listen::new("127.0.0.1:0").bind().await.unwrap();
         let stream = TcpStream::connect(("127.0.0.1", listener.port())).await;
         let shutdown = Shutdown::new();
