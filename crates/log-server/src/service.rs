@@ -146,8 +146,9 @@ impl Service {
         let appended = self.append(place, submission, client);
         match tokio::time::timeout(APPEND_DEADLINE, appended).await {
             Ok(logged) => {
+                let logged = logged.map_err(SubmitError::Append)?;
                 self.admission.answered();
-                logged.map_err(SubmitError::Append)
+                Ok(logged)
             }
             Err(_) => Err(SubmitError::Append(AppendError::Deadline)),
         }
