@@ -136,14 +136,16 @@ impl Service {
             let [of_device, of_long, of_short, of_peer, of_site, in_all] = slots else {
                 return Ok(None);
             };
-            let is_long = USER_CODES_IN_ALL.is_half_used(Some(in_all), now);
-            let of_user = if is_long { of_long } else { of_short };
             if limited {
                 DEVICES_PER_PEER.admit(Some(of_peer), now)?;
                 DEVICES_PER_SITE.admit(Some(of_site), now)?;
                 DEVICES_PER_PEER.note(Some(of_peer), now);
                 DEVICES_PER_SITE.note(Some(of_site), now);
             }
+            // Only for who is let in: it reads every wrong code of late, on the one thread that
+            // commits.
+            let is_long = USER_CODES_IN_ALL.is_half_used(Some(in_all), now);
+            let of_user = if is_long { of_long } else { of_short };
             // One chance in 10^10 that the code is in use; its owner keeps it.
             if of_user.record.is_some() {
                 return Ok(None);
