@@ -24,8 +24,9 @@ impl CodeKey {
         Self(Zeroizing::new(bytes))
     }
 
-    /// HMAC-SHA256 over log-in, address and code. The first is 32 bytes long and the last has only
-    /// digits, so the parts cannot run into one another where a zero byte ends the address.
+    /// HMAC-SHA256 over log-in, address and code. The first is 32 bytes long and a short code eight;
+    /// before a long one a zero byte, which no address has, ends the address. So the parts cannot
+    /// run into one another.
     pub(crate) fn mac(&self, login: &[u8; 32], address: &str, code: &LoginCode) -> [u8; 32] {
         let mac = Hmac::<Sha256>::new_from_slice(self.0.as_ref());
         let Ok(mut mac) = mac else {
@@ -34,7 +35,9 @@ impl CodeKey {
         };
         mac.update(login);
         mac.update(address.as_bytes());
-        mac.update(&[0]);
+        if code.is_long() {
+            mac.update(&[0]);
+        }
         mac.update(code.0.as_bytes());
         mac.finalize().into_bytes().into()
     }
@@ -148,6 +151,7 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
+    use crate::records::Challenge;
 
     struct Script(Mutex<Vec<u32>>);
 
@@ -233,6 +237,27 @@ mod tests {
             good,
             CodeKey::new([2; 32]).mac(&[1; 32], "you@example.com", &code)
         );
+    }
+
+    /// A record from before there were long codes has no `is_long`, and this digest.
+    #[test]
+    fn a_short_code_that_an_earlier_version_mailed_is_right() {
+        let old: Vec<u8> = "9a7026f4541169f5cc6659c5975ca5de0639b040bffb69a796ba2d2848208b1c"
+            .as_bytes()
+            .chunks(2)
+            .map(|hex| u8::from_str_radix(std::str::from_utf8(hex).unwrap(), 16).unwrap())
+            .collect();
+        let record = serde_json::json!({
+            "address": "you@example.com",
+            "mac": old,
+            "expires": 1_700_000_000,
+            "attempts_left": 5,
+        });
+        let challenge: Challenge = serde_json::from_value(record).unwrap();
+        let code = LoginCode::typed("12345678").unwrap();
+        assert_eq!(challenge.is_long, code.is_long());
+        let mac = CodeKey::new([1; 32]).mac(&[1; 32], &challenge.address, &code);
+        assert_eq!(mac, challenge.mac);
     }
 
     #[test]
