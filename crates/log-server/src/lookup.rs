@@ -6,7 +6,7 @@ use waxseal_serve::BoxError;
 use waxseal_tlog::{ConsistencyProof, Hash, InclusionProof};
 
 use crate::append::Sequenced;
-use crate::gate::Pass;
+use crate::gate::Gate;
 use crate::personality::Prover;
 use crate::service::{Client, Service};
 use crate::shared::{ReadError, off_thread};
@@ -36,21 +36,15 @@ pub(crate) struct Consistency {
 impl Service {
     /// An entry under a published checkpoint, with its proof; `None` if that does not cover it.
     pub(crate) async fn entry(&self, index: u64) -> Result<Option<Logged>, ReadError> {
-        self.entry_through(self.reads.pass(), index).await
+        self.entry_through(&self.reads, index).await
     }
 
-    /// The entry that a submission may be. Who asks has come through the queue, and is not turned
-    /// away again.
+    /// The entry that a submission may be.
     pub(crate) async fn settled_entry(&self, index: u64) -> Result<Option<Logged>, ReadError> {
-        self.entry_through(self.own_reads.pass_in_turn(), index)
-            .await
+        self.entry_through(&self.own_reads, index).await
     }
 
-    async fn entry_through<'a>(
-        &self,
-        pass: impl Future<Output = Result<Pass<'a>, ReadError>>,
-        index: u64,
-    ) -> Result<Option<Logged>, ReadError> {
+    async fn entry_through(&self, gate: &Gate, index: u64) -> Result<Option<Logged>, ReadError> {
         // One with its cosignatures, if it covers the entry.
         let mut published = self.shown();
         if index >= published.tree_size {
@@ -59,10 +53,9 @@ impl Service {
         if index >= published.tree_size {
             return Ok(None);
         }
-        let _pass = pass.await?;
         let shared = Arc::clone(&self.shared);
         let tree_size = published.tree_size;
-        let read = off_thread(async move {
+        let read = gate.read(async move {
             let stored = shared.entry(index).await?;
             let proof = shared.prove_inclusion(index, tree_size).await?;
             // The answer is believed: it must not be about damaged bytes (S-21, D8).
@@ -74,7 +67,7 @@ impl Service {
             }
             Ok((stored, proof, published))
         });
-        let (stored, proof, published) = read.await.map_err(ReadError::Store)??;
+        let (stored, proof, published) = read.await?;
         let sequenced = Sequenced {
             index,
             is_duplicate: true,
@@ -117,7 +110,7 @@ impl Service {
         let ledger = Arc::clone(&self.shared.ledger);
         let found = off_thread(async move { ledger.find(&[key]).await }).await;
         let index = found.ok()?.ok()?.into_iter().flatten().next()?;
-        let entry = self.entry_through(self.own_reads.pass(), index).await;
+        let entry = self.entry_through(&self.own_reads, index).await;
         let mut logged = entry.ok()??;
         logged.wants_entry = client.wants_entry;
         submission.is_stored_as(logged.stored()).then_some(logged)
@@ -132,16 +125,15 @@ impl Service {
         if old_size > new_size || new_size > self.published().tree_size {
             return Ok(None);
         }
-        let _pass = self.reads.pass().await?;
         let shared = Arc::clone(&self.shared);
-        let made = off_thread(async move {
+        let made = self.reads.read(async move {
             Ok(Some(Consistency {
                 proof: shared.prove_consistency(old_size, new_size).await?,
                 old_root: shared.root_hash(old_size).await?,
                 new_root: shared.root_hash(new_size).await?,
             }))
         });
-        made.await.map_err(ReadError::Store)?
+        made.await
     }
 
     /// A checkpoint that was published, if it is kept.
