@@ -208,13 +208,7 @@ impl Witnesses {
     /// Shows a checkpoint to every witness. The note is signed by the log and has no cosignature
     /// yet; its tree is committed (rule D1). Rounds of larger trees supersede those of smaller
     /// ones: who was not asked yet is not asked about them any more.
-    fn begin(
-        &self,
-        note: SignedNote,
-        tree_size: u64,
-        is_first: bool,
-        prover: Arc<dyn ConsistencyProver>,
-    ) -> Round {
+    fn begin(&self, note: SignedNote, tree_size: u64, prover: Arc<dyn ConsistencyProver>) -> Round {
         self.shared.largest.fetch_max(tree_size, Ordering::AcqRel);
         let mut number = 0;
         self.newest.send_modify(|newest| {
@@ -223,7 +217,6 @@ impl Witnesses {
         });
         let task = Arc::new(Task {
             number,
-            is_first,
             note,
             tree_size,
             prover,
@@ -241,7 +234,7 @@ impl Witnesses {
         // (D4).
         let is_first = !self.has_asked.swap(true, Ordering::AcqRel);
         let note = unpublished.note.clone();
-        let mut round = self.begin(note, unpublished.tree_size, is_first, prover);
+        let mut round = self.begin(note, unpublished.tree_size, prover);
         let lines = if is_first {
             round.everybody().await
         } else {

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use waxseal_tlog::{Checkpoint, NoteKey, SignatureLine};
 use waxseal_transport::Url;
 
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Asking;
 use super::breaker::{Admission, Breaker};
@@ -24,6 +24,8 @@ pub(crate) struct Member {
     /// The size that it cosigned last, as far as is known. Zero at first: then it says 409 and the
     /// size. Whoever holds the lock is the one who asks.
     old_size: tokio::sync::Mutex<u64>,
+    /// Whether it has said anything about the log's past since the start.
+    has_spoken: AtomicBool,
 }
 
 impl Member {
@@ -33,6 +35,7 @@ impl Member {
             keys: vec![position],
             breaker: Mutex::default(),
             old_size: tokio::sync::Mutex::new(0),
+            has_spoken: AtomicBool::new(false),
         }
     }
 
@@ -62,7 +65,10 @@ impl Member {
         let asked = tokio::time::timeout(asking.timeout, self.ask_in_turn(asking, task, newest));
         let answer = asked.await.unwrap_or(Err(WitnessFailure::Timeout));
         match &answer {
-            Ok(_) => self.breaker().succeeded(),
+            Ok(_) => {
+                self.has_spoken.store(true, Ordering::Release);
+                self.breaker().succeeded();
+            }
             // These say nothing about the witness.
             Err(WitnessFailure::Superseded | WitnessFailure::Unprovable(_)) => {}
             Err(failure) => {
@@ -137,9 +143,10 @@ impl Member {
         Ok(judge(response, old_size, task.tree_size, largest))
     }
 
-    /// What a witness says against the log's past. At the start nobody knows better, and its word is
-    /// enough (D4). Later on the log knows its own past: a witness must prove its word then, or any
-    /// of them could stop any log for good. What counts stays, however late it comes.
+    /// What a witness says against the log's past. With the first word of each of them nobody knows
+    /// better, for the log may have been rolled back while that one alone was away: it is enough (D4).
+    /// Later on a witness that has agreed with the log must prove its word, or any of them could stop
+    /// any log at any time. What counts stays, however late it comes.
     async fn hear(&self, asking: &Asking, task: &Task, failure: &WitnessFailure) {
         let position = self.keys.first();
         let witness = position.and_then(|position| asking.policy.witnesses().get(*position));
@@ -157,7 +164,7 @@ impl Member {
             }
             _ => return,
         };
-        if task.is_first {
+        if !self.has_spoken.swap(true, Ordering::AcqRel) {
             return asking.contradict(claim);
         }
         let found = self.proof(asking, task, said.map(Vec::as_slice));

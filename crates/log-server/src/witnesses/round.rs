@@ -18,8 +18,6 @@ pub(crate) type Cosigned = Vec<(usize, SignatureLine)>;
 pub(crate) struct Task {
     /// Rounds are counted: a larger number supersedes.
     pub(crate) number: u64,
-    /// Whether this process shows a checkpoint around for the first time.
-    pub(crate) is_first: bool,
     pub(crate) note: SignedNote,
     pub(crate) tree_size: u64,
     pub(crate) prover: Arc<dyn ConsistencyProver>,

@@ -334,7 +334,7 @@ impl Scene {
 
     async fn begin(&self, size: u64) -> Round {
         let note = self.note(size).await;
-        self.witnesses.begin(note, size, true, self.trees.clone())
+        self.witnesses.begin(note, size, self.trees.clone())
     }
 
     async fn cosign(&self, size: u64) -> Result<Vec<SignatureLine>, NoQuorum> {
@@ -598,7 +598,7 @@ async fn unprovable() {
     scene.cosign(5).await.unwrap();
     let note = scene.note(600).await;
     let short: Arc<Trees> = Trees::new(3);
-    let mut round = scene.witnesses.begin(note, 600, true, short);
+    let mut round = scene.witnesses.begin(note, 600, short);
     let refused = round.quorum().await.unwrap_err();
     assert!(matches!(
         refused.failures[0].1,

@@ -55,6 +55,28 @@ async fn d4_the_bare_word_of_a_witness_stops_no_log_that_runs() {
     }
 }
 
+/// The stores are those of yesterday, and the one witness that knows better was away at the start.
+#[tokio::test]
+async fn d4_the_first_word_of_a_witness_that_was_away_is_believed() {
+    for mode in [CosignMode::FailOpen, CosignMode::TopUp] {
+        for mood in [LARGEST, DISAGREES] {
+            let scene = Scene::new(2, "any", mode);
+            scene.town.mood(1, Mood::Unreachable);
+            assert_eq!(scene.ask(300).await.unwrap().len(), 1);
+            scene.town.mood(1, mood.clone());
+            let _ = scene.ask(301).await;
+            settle().await;
+            let stopped = scene.ask(302).await.unwrap_err();
+            let (CosignError::Ahead { witness, .. } | CosignError::Forked { witness, .. }) =
+                stopped
+            else {
+                panic!("{mood:?}: {stopped}");
+            };
+            assert_eq!(witness.as_str(), "w1.example");
+        }
+    }
+}
+
 /// What a witness in that mood has cosigned last, and whether a log that runs stops over it.
 async fn check(mood: Mood, last: (u16, String), log: NoteSigner, expected: bool) {
     let town = Town::new(2);
