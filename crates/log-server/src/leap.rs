@@ -75,9 +75,6 @@ impl Leaps {
             return Ok(now);
         };
         drop(known);
-        if now.saturating_since(last) <= LONGEST_LEAP {
-            return Ok(now);
-        }
         let Some(uptime) = self.clock.uptime() else {
             return Ok(now);
         };
@@ -171,6 +168,13 @@ mod tests {
             &[start, start + DAY],
         );
         check(start, &[(start, 50), (start + DAY + 1, 50)], &[start, 0]);
+        // Nor are two steps of most of a day, with an entry between them.
+        let steps = [start + 23 * 3600, start + 46 * 3600];
+        check(
+            start,
+            &[(start, 50), (steps[0], 50), (steps[1], 50)],
+            &[start, steps[0], 0],
+        );
     }
 
     #[test]
