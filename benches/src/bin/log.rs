@@ -552,7 +552,7 @@ fn verdict(best: &Best) -> Table {
     }
     for (what, memory, target) in [
         ("highest RSS, ≤ 256 connections", best.memory, "≤ 150 MB"),
-        ("highest RSS, in overload", best.crowd_memory, ""),
+        ("highest RSS, in overload", best.crowd_memory, "≤ 150 MB"),
     ] {
         if memory > 0 {
             row(what, format!("{} MB", megabytes(memory)), target);

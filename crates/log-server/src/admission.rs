@@ -90,17 +90,18 @@ impl Admission {
         }
     }
 
-    /// Whether a submission may come in. Of all that can be known without reading it: this is what
-    /// a refusal costs.
-    pub(crate) fn lets_in(&self) -> bool {
-        let (before, places) = (self.under_way(), self.standing_places());
+    /// Whether a submission may come in, so many being queued. Of all that can be known without
+    /// reading it: this is what a refusal costs.
+    pub(crate) fn lets_in(&self, queued: usize) -> bool {
+        let (before, places) = (self.before(queued), self.standing_places());
         self.shedding().lets_in(Instant::now(), before, places)
     }
 
-    /// How many submissions are not answered yet. The queue alone would not tell: while a batch is
-    /// made durable it is in nobody's queue, and the next one has taken its places.
-    pub(crate) fn under_way(&self) -> usize {
-        self.under_way.load(Ordering::Relaxed)
+    /// How many submissions are before the next one. The queue alone would not tell: while a batch
+    /// is made durable it is in no queue, and the next one has taken its places. Nor would those that
+    /// somebody waits for: a client that leaves takes nothing out of the queue.
+    fn before(&self, queued: usize) -> usize {
+        self.under_way.load(Ordering::Relaxed).max(queued)
     }
 
     /// How many may wait: of the places that there are, those that are in use under this load.
@@ -136,6 +137,7 @@ impl Admission {
     pub(crate) fn share(
         self: &Arc<Self>,
         client: Option<IpAddr>,
+        queued: usize,
         places: usize,
     ) -> Result<Share, OverShare> {
         let mut counted = None;
@@ -145,7 +147,8 @@ impl Admission {
             let own = clients.get(&address).copied();
             let share = (2 * places / known.max(1)).max(MIN_SHARE);
             // Alone, a client is no reason for anybody else's waiting.
-            if self.under_way() > places / 2 && known > 1 && own.is_some_and(|own| own >= share) {
+            if self.before(queued) > places / 2 && known > 1 && own.is_some_and(|own| own >= share)
+            {
                 return Err(OverShare);
             }
             if own.is_some() || known < MAX_CLIENTS {
@@ -187,12 +190,12 @@ impl Admission {
         }
     }
 
-    /// When those who are under way will have been answered, as far as the last answers tell.
-    pub(crate) fn retry_after(&self) -> Duration {
+    /// When those before will have been answered, as far as the last answers tell.
+    pub(crate) fn retry_after(&self, queued: usize) -> Duration {
         let rate = self.rate.lock().unwrap_or_else(PoisonError::into_inner);
-        let under_way = f64::from(u32::try_from(self.under_way()).unwrap_or(u32::MAX));
+        let before = f64::from(u32::try_from(self.before(queued)).unwrap_or(u32::MAX));
         let per_second = rate.per_second;
-        let seconds = per_second.map_or(0.0, |rate| under_way / rate.max(0.1));
+        let seconds = per_second.map_or(0.0, |rate| before / rate.max(0.1));
         Duration::from_secs_f64(seconds.min(60.0)).clamp(RETRY.0, RETRY.1)
     }
 
@@ -226,23 +229,24 @@ mod tests {
     #[test]
     fn nobody_takes_the_queue_from_the_others() {
         let admission = Arc::new(Admission::new(1));
-        let share = |last| admission.share(address(last), 100);
+        let share = |last| admission.share(address(last), 0, 100);
         // Alone, it may have all of them.
         let mut greedy: Vec<_> = (0..90).map(|_| share(1).unwrap()).collect();
         let other = share(2).unwrap();
         assert!(share(1).is_ok(), "90 of 100");
         let third = share(3).unwrap();
         assert_eq!(share(1).unwrap_err(), OverShare, "66 of 100");
-        assert_eq!(admission.under_way(), 92);
+        assert_eq!(admission.before(0), 92);
+        assert_eq!(admission.before(200), 200, "whoever waits for them");
         greedy.truncate(60);
         assert!(share(1).is_ok(), "60 of 66");
         // As long as half of them are free they are everybody's.
         greedy.truncate(40);
         greedy.extend((0..8).map(|_| share(1).unwrap()));
-        assert!(admission.share(address(1), 110).is_ok());
+        assert!(admission.share(address(1), 0, 110).is_ok());
         drop((greedy, other, third));
         assert!(admission.clients().is_empty());
-        assert_eq!(admission.under_way(), 0);
+        assert_eq!(admission.before(0), 0);
     }
 
     #[test]
@@ -266,7 +270,7 @@ mod tests {
         let shares: Vec<_> = (0..5000u32)
             .map(|n| {
                 let address = IpAddr::V4(std::net::Ipv4Addr::from(0x0b00_0000 + n));
-                admission.share(Some(address), 20_000).unwrap()
+                admission.share(Some(address), 0, 20_000).unwrap()
             })
             .collect();
         assert_eq!(admission.clients().len(), MAX_CLIENTS);
@@ -288,16 +292,19 @@ mod tests {
 
     #[test]
     fn retry_after_is_the_time_that_the_queue_takes() {
-        for (rate, under_way, expected) in [
+        for (rate, queued, expected) in [
             (None, 4096, RETRY.0),
             (Some(1000.0), 100, RETRY.0),
             (Some(1000.0), 4096, Duration::from_secs_f64(4.096)),
             (Some(1.0), 4096, RETRY.1),
         ] {
             let admission = Admission::new(1);
-            admission.under_way.store(under_way, Ordering::Relaxed);
             admission.rate.lock().unwrap().per_second = rate;
-            assert_eq!(admission.retry_after(), expected, "{under_way} at {rate:?}");
+            assert_eq!(
+                admission.retry_after(queued),
+                expected,
+                "{queued} at {rate:?}"
+            );
         }
     }
 }

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use waxseal_serve::BoxError;
 use waxseal_tlog::{Tile, TilePath};
 
-use crate::admission::{Admission, OverShare};
+use crate::admission::{Admission, OverShare, Share};
 use crate::append::{Pending, Sequenced, Told};
 use crate::gate::Gate;
 use crate::metrics::{Metrics, Outcome};
@@ -122,8 +122,8 @@ impl Service {
         }
         let waiting = self.waiting();
         let places = self.admission.places(self.arrivals.max_capacity());
-        let share = self.admission.share(client.address, places);
-        let _share = share.map_err(|OverShare| SubmitError::OverShare)?;
+        let share = self.admission.share(client.address, waiting, places);
+        let share = share.map_err(|OverShare| SubmitError::OverShare)?;
         // A place before the check: nothing is verified only to be turned away.
         let place = self.arrivals.try_reserve().map_err(|error| {
             SubmitError::Append(match error {
@@ -143,7 +143,7 @@ impl Service {
                 CheckError::Fault(cause) => SubmitError::Check(cause),
             })?;
         }
-        let appended = self.append(place, submission, client);
+        let appended = self.append(place, submission, client, share);
         match tokio::time::timeout(APPEND_DEADLINE, appended).await {
             Ok(logged) => {
                 let logged = logged.map_err(SubmitError::Append)?;
@@ -161,7 +161,10 @@ impl Service {
         mut place: mpsc::Permit<'_, Pending>,
         submission: Box<dyn Submission>,
         client: Client,
+        share: Share,
     ) -> Result<Logged, AppendError> {
+        // Until it is known to be old: who only waits for a read holds nobody up.
+        let mut share = Some(share);
         let stopped = |_| AppendError::Stopped;
         let (mut pending, mut answer) = Pending::new(submission);
         loop {
@@ -170,7 +173,11 @@ impl Service {
                 Told::Sequenced(sequenced) => return Ok(self.logged(sequenced, client)),
                 Told::Sealed { index, submission } => (index, submission),
             };
-            let cause = |error: ReadError| AppendError::Store(BoxError::from(error).into());
+            drop(share.take());
+            let cause = |error: ReadError| match error {
+                ReadError::Busy => AppendError::Overloaded,
+                error => AppendError::Store(BoxError::from(error).into()),
+            };
             let entry = self.settled_entry(index).await.map_err(cause)?;
             if let Some(mut logged) = entry.filter(|one| submission.is_stored_as(one.stored())) {
                 logged.wants_entry = client.wants_entry;
@@ -190,9 +197,10 @@ impl Service {
 
     /// Whether a submission may be read at all; one that may not has ended.
     pub(crate) fn lets_in(&self) -> bool {
-        let lets_in = self.admission.lets_in();
+        let queued = self.waiting();
+        let lets_in = self.admission.lets_in(queued);
         if !lets_in {
-            self.metrics.submitted(Outcome::Overloaded, self.waiting());
+            self.metrics.submitted(Outcome::Overloaded, queued);
         }
         lets_in
     }
@@ -252,7 +260,7 @@ impl Service {
 
     /// When those who wait now will have been answered.
     pub(crate) fn retry_after(&self) -> Duration {
-        self.admission.retry_after()
+        self.admission.retry_after(self.waiting())
     }
 
     /// The checkpoint that readers are shown.
@@ -289,11 +297,8 @@ impl Service {
         if let Some(hashes) = self.shared.tree().tile(tile) {
             return Ok(Some(Tile::encode(&hashes)));
         }
-        let _pass = self.reads.pass().await?;
-        let hashes = off_thread(async move { shared.tile(tile).await })
-            .await
-            .map_err(ReadError::Store)??;
-        Ok(Some(Tile::encode(&hashes)))
+        let hashes = self.reads.read(async move { shared.tile(tile).await });
+        Ok(Some(Tile::encode(&hashes.await?)))
     }
 
     async fn read_bundle(
@@ -307,8 +312,7 @@ impl Service {
             return Ok(None);
         }
         let shared = Arc::clone(&self.shared);
-        let _pass = self.reads.pass().await?;
-        let bundle = off_thread(async move {
+        let bundle = self.reads.read(async move {
             let name = ObjectName::Tile(shared.bundle_path(index, width));
             let is_sealed = index < shared.sealed.load(Ordering::Acquire) / 256;
             if is_sealed && width == 256 {
@@ -320,7 +324,7 @@ impl Service {
             }
             Ok(shared.personality.encode_bundle(&stored))
         });
-        Ok(Some(bundle.await.map_err(ReadError::Store)??))
+        Ok(Some(bundle.await?))
     }
 
     /// The certificate of an issuer, by its digest.
