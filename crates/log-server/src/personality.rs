@@ -89,7 +89,8 @@ pub trait Personality: Send + Sync + 'static {
     fn decode_entries(&self, bundle: &[u8], positions: Range<usize>) -> Option<Vec<Vec<u8>>> {
         let mut entries = self.decode_bundle(bundle, TILE_WIDTH)?;
         entries.truncate(positions.end);
-        Some(entries.split_off(positions.start.min(entries.len())))
+        let entries = entries.split_off(positions.start.min(entries.len()));
+        (entries.len() == positions.len()).then_some(entries)
     }
 
     /// What is answered for an entry that is in the log.
@@ -362,4 +363,28 @@ impl std::fmt::Debug for Logged {
 /// The first signer is the log's own.
 pub(crate) fn log_id(signers: &[NoteSigner]) -> [u8; 32] {
     signers.first().map_or([0; 32], NoteSigner::log_id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::Words;
+
+    #[test]
+    fn entries_are_those_of_all_positions_or_none() {
+        let stored: Vec<Vec<u8>> = (0..=u8::MAX).map(|n| vec![n]).collect();
+        let bundle = Words.encode_bundle(&stored);
+        let check = |positions: Range<usize>, expected: Option<&[Vec<u8>]>| {
+            let found = Words.decode_entries(&bundle, positions.clone());
+            assert_eq!(found.as_deref(), expected, "{positions:?}");
+        };
+        check(0..256, Some(&stored));
+        check(3..5, Some(&stored[3..5]));
+        check(255..256, Some(&stored[255..]));
+        check(256..256, Some(&[]));
+        check(255..257, None);
+        check(256..257, None);
+        check(300..302, None);
+        assert_eq!(Words.decode_entries(&bundle[1..], 0..1), None);
+    }
 }

@@ -91,6 +91,10 @@ pub enum StartError {
     /// The checkpoint could not be signed.
     #[error("the checkpoint could not be signed")]
     Sign(#[source] BoxError),
+    /// A look at the log ended before it had seen everything: a store panicked, or the runtime
+    /// ends.
+    #[error("the look at the log was broken off")]
+    BrokenOff(#[source] BoxError),
 }
 
 /// The log's own key, to open what it published earlier.

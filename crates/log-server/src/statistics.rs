@@ -53,7 +53,7 @@ impl Statistics {
     pub async fn look(config: Config, context: Context) -> Result<Self, StartError> {
         off_thread(async move { Self::look_now(&config, context).await })
             .await
-            .map_err(StartError::Genesis)?
+            .map_err(StartError::BrokenOff)?
     }
 
     async fn look_now(config: &Config, context: Context) -> Result<Self, StartError> {

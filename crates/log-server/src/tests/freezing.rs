@@ -10,7 +10,7 @@ use waxseal_tlog::{Origin, SignedNote};
 use super::running::Running;
 use crate::service::SubmitError;
 use crate::testing::{Fault, ORIGIN, Rig};
-use crate::{AppendError, Config, LogServer, ObjectName, Statistics};
+use crate::{AppendError, Config, LogServer, ObjectName, StartError, Statistics};
 
 #[tokio::test]
 async fn frozen() {
@@ -64,7 +64,7 @@ async fn a_look_at_a_log_that_does_not_run() {
         let looked = look().await;
         let expected = Statistics {
             // Sealed tiles are told to the ledger with the next commit.
-            sealed: looked.sealed,
+            sealed: 0,
             is_stopped: false,
             ..told.clone()
         };
@@ -75,6 +75,21 @@ async fn a_look_at_a_log_that_does_not_run() {
     // It says what keeps a log from starting.
     rig.ledger.inner.lock().unwrap().tail.clear();
     assert!(Statistics::look(config(), rig.context()).await.is_err());
+}
+
+/// A look that panics says so, and nothing of a first entry.
+#[tokio::test]
+async fn broken_off() {
+    let rig = Rig::new();
+    let ledger = Arc::clone(&rig.ledger);
+    let poisoner = std::thread::spawn(move || {
+        let _inner = ledger.inner.lock().unwrap();
+        panic!("the store of this test panics from now on");
+    });
+    assert!(poisoner.join().is_err());
+    let config = Config::new(Origin::new(ORIGIN).unwrap());
+    let error = Statistics::look(config, rig.context()).await.unwrap_err();
+    assert!(matches!(error, StartError::BrokenOff(_)), "{error:?}");
 }
 
 #[tokio::test]
