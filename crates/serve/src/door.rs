@@ -19,7 +19,8 @@ use crate::chassis::SECURITY_HEADERS;
 use crate::problem::whole_seconds;
 
 /// Turns requests away while a server has more to do than it can. It counts those itself: nobody
-/// else sees them.
+/// else sees them. They are in neither the request log nor the metrics of the
+/// [`Chassis`](crate::Chassis), and the answer is sent as it is, without an `x-request-id`.
 pub trait Door: fmt::Debug + Send + Sync {
     /// The answer to a request that is turned away; `None` lets it through to its route, which may
     /// still refuse it.
@@ -55,7 +56,8 @@ impl From<Router> for Front {
     }
 }
 
-/// A problem that is told very often: made once, with the headers that every answer has.
+/// A problem that is told very often: made once, with the security headers that every answer has,
+/// and without the `x-request-id` that names a request in the log: this one is not in it.
 #[derive(Debug)]
 pub struct PreparedProblem {
     status: StatusCode,

@@ -18,8 +18,8 @@ use crate::{Fatal, Front, Limits, Listener, Shutdown};
 /// The pause after a failed accept, which most often means: out of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Serves a router, or one behind doors, on a listener until shutdown; then takes no more connections, lets those that
-/// are busy finish within `limits.drain`, and cuts the rest.
+/// Serves a router, or one behind doors, on a listener until shutdown; then takes no more
+/// connections, lets those that are busy finish within `limits.drain`, and cuts the rest.
 ///
 /// # Errors
 /// [`Fatal`]: an accept loop ended by itself.

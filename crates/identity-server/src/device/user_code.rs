@@ -15,14 +15,14 @@ const SHORT: usize = 8;
 /// How many in a code that is asked for while very many are guessed: 51.8 bits.
 const LONG: usize = 12;
 
-/// Eight letters, or twelve. Whoever guesses one that is waiting can try to make its owner log in for him, so
-/// it is kept only as a digest, and wrong ones are counted.
+/// Eight letters, or twelve. Whoever guesses one that is waiting can try to make its owner log in
+/// for him, so it is kept only as a digest, and wrong ones are counted.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct UserCode(Zeroizing<String>);
 
 impl UserCode {
-    /// A fresh code of twelve letters. Bytes beyond the last whole multiple are drawn again, so that every letter is
-    /// equally likely.
+    /// A fresh code of twelve letters. Bytes beyond the last whole multiple are drawn again, so that
+    /// every letter is equally likely.
     pub(crate) fn generate(random: &dyn Random) -> Result<Self, RandomError> {
         let mut letters = Zeroizing::new(String::with_capacity(LONG));
         while letters.len() < LONG {
