@@ -19,8 +19,9 @@ pub(crate) struct InspectArgs {
     ///
     /// As a witness policy has it, and as `waxseald log stats` prints it: of Ed25519, ECDSA or
     /// ML-DSA-44. Each signature line of a checkpoint or signed note, also of that in a bundle, is
-    /// said to be `verified`, of an `unknown key`, or `INVALID`. A line that is INVALID fails (3), and
-    /// so does a file that none of the keys has signed (7).
+    /// said to be `verified`, of an `unknown key`, or `INVALID`. A line that is INVALID fails (3),
+    /// and so do a bundle whose checkpoint is malformed (3) and a file that none of the keys has
+    /// signed (7).
     #[arg(long = "key", value_name = "VKEY")]
     pub(crate) keys: Vec<String>,
 

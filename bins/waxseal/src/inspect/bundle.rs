@@ -99,7 +99,10 @@ fn entry(entry: &TransparencyLogEntry, signatures: &mut Signatures<'_>) -> Shown
     let proof = entry.inclusion_proof.as_ref().map(|proof| {
         let checkpoint = proof.checkpoint.as_deref().map(|text| {
             let shown = note::shown(text, signatures);
-            shown.unwrap_or_else(|failure| Shown::text(failure.message))
+            shown.unwrap_or_else(|failure| {
+                signatures.reject();
+                Shown::text(failure.message)
+            })
         });
         Shown::fields([
             ("index", Shown::Number(proof.log_index)),

@@ -11,6 +11,7 @@ pub(crate) struct Signatures<'a> {
     keys: &'a [NoteKey],
     verified: usize,
     invalid: usize,
+    malformed: usize,
 }
 
 /// The keys, as verifiers write them (signed-note).
@@ -38,6 +39,7 @@ impl<'a> Signatures<'a> {
             keys,
             verified: 0,
             invalid: 0,
+            malformed: 0,
         }
     }
 
@@ -66,14 +68,24 @@ impl<'a> Signatures<'a> {
         }
     }
 
+    /// A note in the file is not one: nobody can tell who has signed it, and the lines of another
+    /// do not stand for its own.
+    pub(crate) fn reject(&mut self) {
+        self.malformed += 1;
+    }
+
     /// What is wrong with the file, if keys were named: a signature by one of them that does not
-    /// hold, or none at all.
+    /// hold, a note that cannot have one, or none at all.
     pub(crate) fn failure(&self) -> Option<Failure> {
         if self.keys.is_empty() {
             return None;
         }
-        if self.invalid > 0 {
-            let message = "a signature by a key that was given does not hold";
+        if self.invalid > 0 || self.malformed > 0 {
+            let message = if self.invalid > 0 {
+                "a signature by a key that was given does not hold"
+            } else {
+                "a checkpoint in it is malformed"
+            };
             return Some(Failure::new(
                 Class::Cryptographic,
                 "signature-line-invalid",

@@ -113,6 +113,49 @@ fn the_checkpoint_in_a_bundle_is_judged_too() {
     assert_eq!(ran.code, 2, "{ran:?}");
 }
 
+/// A verified checkpoint does not stand for a broken one beside it.
+#[test]
+fn a_malformed_checkpoint_in_a_bundle_is_invalid() {
+    let made = Made::new();
+    let log = signer(LOG, SignatureKind::Ed25519);
+    let good = checkpoint(7, &[&log]).to_string();
+    let check = |checkpoints: [&str; 2], keys: &[&str], code: i32, error: Option<&str>| {
+        let mut bundle: serde_json::Value =
+            serde_json::from_str(&made.read("a.sigstore.json")).unwrap();
+        let entries = &mut bundle["verificationMaterial"]["tlogEntries"];
+        let entry = entries[0].clone();
+        *entries = checkpoints
+            .map(|text| {
+                let mut entry = entry.clone();
+                entry["inclusionProof"]["checkpoint"]["envelope"] = text.into();
+                entry
+            })
+            .to_vec()
+            .into();
+        made.write("two.json", bundle.to_string().as_bytes());
+        let mut arguments = vec!["inspect", "--json", "two.json"];
+        for key in keys {
+            arguments.extend(["--key", key]);
+        }
+        let ran = waxseal(made.path(), arguments);
+        assert_eq!(ran.code, code, "{ran:?}");
+        let object: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+        assert_eq!(object["ok"], code == 0, "{object}");
+        assert_eq!(object["error"]["code"].as_str(), error, "{object}");
+    };
+    let key = vkey(&log);
+    let other = vkey(&signer(LOG, SignatureKind::Ed25519));
+    let invalid = Some("signature-line-invalid");
+    let (good, bad) = (good.as_str(), "no note");
+    check([good, good], &[&key], 0, None);
+    check([good, bad], &[&key], 3, invalid);
+    check([bad, good], &[&key], 3, invalid);
+    check([bad, bad], &[&other], 3, invalid);
+    check([good, good], &[&other], 7, Some("signature-line-missing"));
+    // Without a key nothing is said of signatures.
+    check([good, bad], &[], 0, None);
+}
+
 fn check(made: &Made, file: &str, code: i32, said: &[&str]) {
     let ran = waxseal(made.path(), ["inspect", file]);
     assert_eq!(ran.code, code, "{file}: {ran:?}");
