@@ -106,6 +106,14 @@ impl Instance {
         self.server = None;
     }
 
+    /// Ends it as an operator does, who waits until it has written everything out.
+    ///
+    /// # Errors
+    /// If it does not end, or not well.
+    pub fn stop(&mut self) -> Result<(), String> {
+        self.server.take().map_or(Ok(()), Server::stop)
+    }
+
     /// Its process id, while it runs.
     pub fn id(&self) -> Option<u32> {
         self.server.as_ref().map(Server::id)

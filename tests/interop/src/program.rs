@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use crate::workspace;
 
@@ -98,6 +99,25 @@ impl Server {
     /// Its process id.
     pub fn id(&self) -> u32 {
         self.0.id()
+    }
+
+    /// Asks it to end, and waits until it has.
+    ///
+    /// # Errors
+    /// If it does not end in half a minute, or not well.
+    pub fn stop(mut self) -> Result<(), String> {
+        let id = self.id().to_string();
+        run(Command::new("kill").args(["-TERM", &id]))?;
+        let asked = Instant::now();
+        while asked.elapsed() < Duration::from_secs(30) {
+            let ended = self.0.try_wait().map_err(|error| error.to_string())?;
+            if let Some(status) = ended {
+                let told = format!("the server was asked to end: {status}");
+                return status.success().then_some(()).ok_or(told);
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        Err("the server was asked to end and goes on".to_owned())
     }
 }
 
