@@ -63,12 +63,21 @@ impl Program {
         Ok(())
     }
 
-    /// Runs it once and gives the most memory that it had resident, in bytes: what the kernel said
-    /// last before the end (`VmHWM`). `None` where there is no such `/proc`.
+    /// Runs it some times and gives the most memory that it had resident, in bytes: what the kernel
+    /// said last before an end (`VmHWM`). `None` where there is no such `/proc`.
     ///
     /// # Errors
     /// If it does not start.
     pub fn peak_memory(&self) -> Result<Option<u64>> {
+        let mut peak = None;
+        // A program of a few milliseconds may be over before it is looked at again.
+        for _ in 0..20 {
+            peak = peak.max(self.memory_of_one_run()?);
+        }
+        Ok(peak)
+    }
+
+    fn memory_of_one_run(&self) -> Result<Option<u64>> {
         let mut command = self.command();
         let mut child = command
             .stderr(Stdio::null())
