@@ -2,7 +2,7 @@
 //! (tlog-witness §add-checkpoint).
 
 use crate::ReadError;
-use waxseal_crypto::sha256;
+use waxseal_crypto::{Digest, sha256};
 use waxseal_tlog::{
     AddCheckpointRequest, Checkpoint, CheckpointError, Hash, LogKey, NoteError, NoteKey, Origin,
     SignatureLine, SignedNote, parse_signature_lines,
@@ -113,12 +113,8 @@ pub(crate) fn request(
 /// Asks a witness for the checkpoint that it has cosigned last: `<hex SHA-256 of the
 /// origin>/checkpoint` beside `add-checkpoint` (tlog-witness §monitoring).
 pub(crate) fn request_witnessed(url: &Url, origin: &Origin) -> Option<Request> {
-    use std::fmt::Write as _;
-    let mut path = String::new();
-    for byte in sha256(origin.as_str().as_bytes()) {
-        let _ = write!(path, "{byte:02x}");
-    }
-    let url = url.join(&format!("{path}/checkpoint")).ok()?;
+    let name = Digest::from(sha256(origin.as_str().as_bytes())).to_hex();
+    let url = url.join(&format!("{name}/checkpoint")).ok()?;
     Some(Request::get(url).with_max_response(MAX_ANSWER_BYTES))
 }
 
