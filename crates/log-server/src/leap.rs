@@ -26,6 +26,16 @@ pub(crate) struct Leaps {
 struct Known {
     time: Time,
     uptime: Duration,
+    /// What the clock might show at the last look at the uptime. It only grows, so that the uptime is
+    /// not asked for again until the clock is beyond it.
+    most: Time,
+}
+
+impl Known {
+    fn new(time: Time, uptime: Duration) -> Self {
+        let most = time.checked_add(LONGEST_LEAP).unwrap_or(time);
+        Self { time, uptime, most }
+    }
 }
 
 /// The clock shows a time that cannot be.
@@ -60,9 +70,9 @@ impl Leaps {
             return Ok(last);
         }
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(before) = *known else {
+        let Some(before) = known.as_mut() else {
             let uptime = self.clock.uptime();
-            *known = uptime.map(|uptime| Known { time: now, uptime });
+            *known = uptime.map(|uptime| Known::new(now, uptime));
             drop(known);
             let rested = now.saturating_since(last);
             if rested > LONGEST_LEAP && last > Time::UNIX_EPOCH {
@@ -74,15 +84,21 @@ impl Leaps {
             }
             return Ok(now);
         };
-        drop(known);
+        if now <= before.most {
+            return Ok(now);
+        }
         let Some(uptime) = self.clock.uptime() else {
             return Ok(now);
         };
         let passed = uptime.saturating_sub(before.uptime) + LONGEST_LEAP;
-        match before.time.checked_add(passed) {
-            Some(most) if now > most => Err(ClockAhead { shown: now, most }),
-            _ => Ok(now),
+        let Some(most) = before.time.checked_add(passed) else {
+            return Ok(now);
+        };
+        before.most = most;
+        if now > most {
+            return Err(ClockAhead { shown: now, most });
         }
+        Ok(now)
     }
 }
 
