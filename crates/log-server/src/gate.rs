@@ -88,6 +88,7 @@ mod tests {
         }
         assert!(gate.pass().await.is_ok());
     }
+
     /// A client asks for a large bundle, leaves, and asks again: as many are in memory as it likes.
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn s_51_a_client_that_leaves_makes_no_room() {

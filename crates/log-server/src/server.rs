@@ -81,14 +81,9 @@ impl LogServer {
                 ..state
             };
         }
-        shared.sealed.store(state.sealed, Ordering::Release);
-        let committed = state.frontier.size();
-        shared.committed.store(committed, Ordering::Release);
-        shared.note_time(state.time);
+        shared.begin_at(&state, config.is_frozen);
         // What the clock shows now is what later leaps are told by.
         let _ = shared.leaps.next_time(state.time);
-        let is_frozen = config.is_frozen || state.is_frozen;
-        shared.frozen.store(is_frozen, Ordering::Release);
         let mut pipeline = Pipeline::new(Arc::clone(&shared), metrics.clone(), opened.epoch, state);
         if is_adopted {
             // Before anything is signed under the new name.

@@ -8,14 +8,13 @@ use tokio::runtime::Handle;
 use tokio::sync::{Notify, watch};
 use waxseal_crypto::{Clock, Time};
 use waxseal_serve::BoxError;
-use waxseal_tlog::{
-    Frontier, Hash, InclusionProof, Node, NoteSigner, ProofError, Tile, TilePath, node_hash,
-};
+use waxseal_tlog::{Frontier, Hash, InclusionProof, Node, NoteSigner, ProofError, Tile, TilePath};
 
 use crate::history::History;
 use crate::leap::Leaps;
 use crate::personality::{BundleKind, Prover};
 use crate::shown::Shown;
+use crate::state::LogState;
 use crate::{
     Cosigners, LateCosignatures, Ledger, LedgerError, ObjectName, Objects, Personality, Published,
 };
@@ -116,6 +115,16 @@ impl Shared {
         tracing::error!(%name, "stored bytes are damaged: the log is only read from here on");
         self.damaged.store(true, Ordering::Release);
         ReadError::Damaged { name }
+    }
+
+    /// Takes over where the stores are: before this, nothing is known of them.
+    pub(crate) fn begin_at(&self, state: &LogState, is_frozen: bool) {
+        self.sealed.store(state.sealed, Ordering::Release);
+        let committed = state.frontier.size();
+        self.committed.store(committed, Ordering::Release);
+        self.note_time(state.time);
+        let is_frozen = is_frozen || state.is_frozen;
+        self.frozen.store(is_frozen, Ordering::Release);
     }
 
     pub(crate) fn note_time(&self, time: Time) {
@@ -250,15 +259,11 @@ impl Prover for Shared {
 
 /// The root over as many hashes as a power of two; `None` if there is none.
 fn subtree_root(hashes: &[Hash]) -> Option<Hash> {
-    let mut row = hashes.to_vec();
-    while row.len() > 1 {
-        let (pairs, _) = row.as_chunks::<2>();
-        row = pairs
-            .iter()
-            .map(|[left, right]| node_hash(left, right))
-            .collect();
+    let mut frontier = Frontier::new();
+    for hash in hashes {
+        frontier.append(hash).ok()?;
     }
-    row.pop()
+    (!hashes.is_empty()).then(|| frontier.root_hash())
 }
 
 /// Runs a store's future on a thread that may block.

@@ -62,12 +62,7 @@ impl Statistics {
         let found = shared.ledger.look().await?;
         let state = recover(&shared, config, found.state).await?;
         check_published(&shared, &own, config, &state).await?;
-        shared.sealed.store(state.sealed, Ordering::Release);
-        let committed = state.frontier.size();
-        shared.committed.store(committed, Ordering::Release);
-        shared.note_time(state.time);
-        let is_frozen = config.is_frozen || state.is_frozen;
-        shared.frozen.store(is_frozen, Ordering::Release);
+        shared.begin_at(&state, config.is_frozen);
         shared.written.send_replace(shared.published());
         Ok(Self::of(&shared, state.origin, found.epoch, 0))
     }
